@@ -1,0 +1,12 @@
+"""CTC blank-triggered layer skipping as an ESPnet plugin.
+
+Importing this package is light, and makes ``encoder: blankskip_conformer`` and
+``model: blankskip`` known to ESPnet's ASR task as soon as that task is imported.
+"""
+
+from espnet_blankskip.registry import register
+
+__version__ = "0.1.0"
+__all__ = ["register"]
+
+register()

@@ -1,0 +1,127 @@
+"""Inter-layer distillation: the final CTC teaches the intermediate one.
+
+    L_KD = sum_t KL(p_final,t || p_inter,t) over valid frames
+
+with the teacher detached. For a factorized head the divergence is exactly
+
+    KL = KL_Bernoulli(blank) + (1 - p_final(blank)) * KL(labels)
+"""
+
+from typing import Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+KD_FRAMES = ("all", "kept", "symmetric")
+
+
+def select_frames(
+    kd_frames: str, teacher_logp: Tensor, valid: Tensor, kept: Tensor
+) -> Tensor:
+    """Choose the frames that are distilled.
+
+    Args:
+        kd_frames: "all" valid frames; "kept", those that ran through all layers; or
+            "symmetric", the teacher's spikes and one frame on each side of them
+            (Hilmes et al., "Analyzing the Importance of Blank for CTC-Based
+            Knowledge Distillation", Interspeech 2025).
+        teacher_logp: the teacher's log-probabilities (B, T, V), blank first.
+        valid: (B, T) bool, False on padding.
+        kept: (B, T) bool.
+
+    Returns:
+        (B, T) bool.
+
+    Raises:
+        ValueError: if ``kd_frames`` is none of these.
+    """
+    if kd_frames == "all":
+        return valid
+    if kd_frames == "kept":
+        return valid & kept
+    if kd_frames != "symmetric":
+        raise ValueError(
+            f"kd_frames={kd_frames} must be one of: {', '.join(KD_FRAMES)}"
+        )
+    spikes = valid & (teacher_logp.argmax(-1) != 0)
+    near = spikes.clone()
+    near[:, 1:] |= spikes[:, :-1]
+    near[:, :-1] |= spikes[:, 1:]
+    return near & valid
+
+
+def plain_kl(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:
+    """KL divergence of plain heads, per frame.
+
+    Args:
+        teacher: logits (..., V); detached here.
+        student: logits (..., V).
+        temperature: both are divided by it, and the divergence is multiplied by its
+            square so that gradients keep their size (Hinton et al. 2015).
+
+    Returns:
+        KL(teacher || student) in nats (...).
+    """
+    teacher = F.log_softmax(teacher.detach().float() / temperature, dim=-1)
+    student = F.log_softmax(student.float() / temperature, dim=-1)
+    kl = F.kl_div(student, teacher, reduction="none", log_target=True).sum(-1)
+    return kl * temperature**2
+
+
+def factorized_kl(
+    teacher: Tensor, student: Tensor, temperature: float = 1.0
+) -> Tuple[Tensor, Tensor]:
+    """KL divergence of factorized heads, per frame, in its two exact parts.
+
+    Args:
+        teacher: outputs z (..., V) of a factorized head; detached here.
+        student: outputs z (..., V) of a factorized head.
+        temperature: divides blank logit and label logits; see :func:`plain_kl`.
+
+    Returns:
+        The Bernoulli term for blank (...) and the label term (...), weighted by the
+        teacher's non-blank probability; their sum is the divergence of the composed
+        distributions.
+    """
+    teacher = teacher.detach().float() / temperature
+    student = student.float() / temperature
+    log_blank, log_spike = F.logsigmoid(teacher[..., 0]), F.logsigmoid(-teacher[..., 0])
+    blank = log_blank.exp() * (log_blank - F.logsigmoid(student[..., 0]))
+    spike = log_spike.exp() * (log_spike - F.logsigmoid(-student[..., 0]))
+    labels = F.kl_div(
+        F.log_softmax(student[..., 1:], dim=-1),
+        F.log_softmax(teacher[..., 1:], dim=-1),
+        reduction="none",
+        log_target=True,
+    ).sum(-1)
+    scale = temperature**2
+    return (blank + spike) * scale, log_spike.exp() * labels * scale
+
+
+class TeacherWatch:
+    """Says whether the final layer is good enough to teach.
+
+    Compares running means of the final and the intermediate CTC loss.
+
+    Args:
+        decay: weight of the past in the running means, 0 to 1.
+    """
+
+    def __init__(self, decay: float = 0.98):
+        self.decay = decay
+        self.final = self.inter = None
+
+    def update(self, loss_final: float, loss_inter: float) -> None:
+        """Take in one training batch's two losses; infinite ones are left out."""
+        if not all(torch.isfinite(torch.tensor([loss_final, loss_inter]))):
+            return
+        if self.final is None:
+            self.final, self.inter = loss_final, loss_inter
+        self.final = self.decay * self.final + (1 - self.decay) * loss_final
+        self.inter = self.decay * self.inter + (1 - self.decay) * loss_inter
+
+    @property
+    def teacher_is_better(self) -> bool:
+        """Whether the final layer's mean loss is below the intermediate layer's."""
+        return self.final is not None and self.final < self.inter

@@ -1,0 +1,369 @@
+"""The layer-skipping engine, shared by all blankskip encoders.
+
+Stage 1 runs on all frames up to the first gate layer K; after it the frames that the
+intermediate CTC calls blank leave, and stage 2 runs on the kept ones. A second gate
+is the same step on the kept set.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from typing import List, Optional, Sequence, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from espnet_blankskip.encoders.mixing import AllFrames, KeptFrames
+from espnet_blankskip.gate import (
+    blank_log_prob,
+    check_gate_options,
+    keep_frames,
+)
+from espnet_blankskip.packing import gather_frames, pack_frames, scatter_frames
+from espnet_blankskip.upstream import (
+    LegacyRelPositionMultiHeadedAttention,
+    TooShortUttError,
+    check_short_utt,
+    make_pad_mask,
+)
+
+CONV_CONTEXTS = ("stale", "zero", "packed")
+ATTN_CONTEXTS = ("kept", "all")
+MODES = ("skipping", "dense", "intermediate")
+
+
+@dataclass
+class EncodedFrames:
+    """What an encoder found out about a padded batch.
+
+    Attributes:
+        states: output states (B, T, D), normalized, ready for the CTC head. A skipped
+            frame holds its state at the gate that it left at.
+        lens: encoder frames of each utterance (B,) long.
+        depth: layers that each frame ran through (B, T) long; 0 on padding.
+        kept: frames that ran through all layers (B, T) bool.
+        blank_logp: log-probability of blank at the last gate that read the frame
+            (B, T), or None where no gate was read.
+        intermediate: (layer number, normalized states (B, T, D)) of each layer with
+            an intermediate CTC.
+    """
+
+    states: Tensor
+    lens: Tensor
+    depth: Tensor
+    kept: Tensor
+    blank_logp: Optional[Tensor] = None
+    intermediate: List[Tuple[int, Tensor]] = field(default_factory=list)
+
+    @property
+    def kept_ratio(self) -> float:
+        """Share of frames that ran through all layers, 0 to 1."""
+        return int(self.kept.sum()) / max(1, int(self.lens.sum()))
+
+
+class LayerSkipping:
+    """Mix-in that adds layer skipping to an ESPnet encoder.
+
+    The encoder below it provides ``embed``, ``encoders``, ``after_norm`` and
+    ESPnet's interCTC options; the class that joins the two provides ``run_layer``,
+    ``conv_radius`` and ``frame_counter``.
+
+    Args:
+        *args, **kwargs: options of the ESPnet encoder.
+        gate_layers: layers after which blank frames leave, 1-based and below
+            ``num_blocks``; an empty list never skips.
+        blank_threshold: a frame leaves when its blank probability reaches this;
+            at least 0.5, above 1 nothing is skipped.
+        spike_extension: frames kept on both sides of a spike.
+        conv_context: what the convolution of later layers sees at a skipped frame:
+            its last state ("stale"), nothing ("zero"), or the next kept frame
+            ("packed", only for models trained that way).
+        attn_context: whether skipped frames are still attended to, at their last
+            state ("all"), or not ("kept").
+        train_skip: skip in training: True, False, or the probability per batch.
+        skip_warmup_steps: training batches before skipping starts.
+
+    Raises:
+        ValueError: naming the option and its allowed range.
+    """
+
+    def __init__(
+        self,
+        *args,
+        gate_layers: Sequence[int] = (),
+        blank_threshold: float = 0.95,
+        spike_extension: int = 1,
+        conv_context: str = "stale",
+        attn_context: str = "kept",
+        train_skip: Union[bool, float] = True,
+        skip_warmup_steps: int = 0,
+        **kwargs,
+    ):
+        super().__init__(*args, **kwargs)
+        self.num_blocks = len(self.encoders)
+        self.gate_layers = _checked_gate_layers(gate_layers, self.num_blocks)
+        self.set_gate(blank_threshold, spike_extension)
+        _check_choice("conv_context", conv_context, CONV_CONTEXTS)
+        _check_choice("attn_context", attn_context, ATTN_CONTEXTS)
+        if not 0.0 <= float(train_skip) <= 1.0:
+            raise ValueError(
+                f"train_skip={train_skip} must be true, false or a probability in 0..1"
+            )
+        if skip_warmup_steps != int(skip_warmup_steps) or skip_warmup_steps < 0:
+            raise ValueError(
+                f"skip_warmup_steps={skip_warmup_steps} must be a whole number >= 0"
+            )
+        self.conv_context = conv_context
+        self.attn_context = attn_context
+        self.train_skip = float(train_skip)
+        self.skip_warmup_steps = int(skip_warmup_steps)
+        self.last_kept = None  # (B, T) bool, what the gates chose in the last batch
+        self._counted_steps = 0
+        self._warned_no_ctc = False
+        if self.gate_layers:
+            self._check_can_skip()
+            # ESPnetASRModel.encode hands its CTC to encoders that declare ctc_trim;
+            # a gate needs the CTC for the same reason.
+            self.ctc_trim = True
+
+    def set_gate(
+        self,
+        blank_threshold: Optional[float] = None,
+        spike_extension: Optional[int] = None,
+    ) -> None:
+        """Change the gate at run time; None leaves an option as it is.
+
+        Raises:
+            ValueError: naming the option and its allowed range.
+        """
+        threshold = self.blank_threshold if blank_threshold is None else blank_threshold
+        extension = self.spike_extension if spike_extension is None else spike_extension
+        check_gate_options(threshold, extension)
+        self.blank_threshold = float(threshold)
+        self.spike_extension = int(extension)
+
+    @property
+    def training_steps(self) -> int:
+        """Batches this encoder was trained on, as far as its weights can tell.
+
+        Counted by the first layer's batch norm, which a checkpoint carries, so that
+        a resumed training does not warm up twice.
+        """
+        counter = self.frame_counter()
+        if counter is None:
+            return self._counted_steps
+        return int(counter.num_batches_tracked)
+
+    def forward(
+        self,
+        xs_pad: Tensor,
+        ilens: Tensor,
+        prev_states: Optional[Tensor] = None,
+        masks: Optional[Tensor] = None,
+        ctc: Optional[torch.nn.Module] = None,
+        return_all_hs: bool = False,
+    ):
+        """Encode a batch; the interface of ESPnet's encoders.
+
+        Args:
+            xs_pad: input features (B, T_in, F).
+            ilens: input lengths (B,).
+            prev_states: not used.
+            masks: padding mask (B, T_in) bool, True on padding; instead of ``ilens``.
+            ctc: the CTC head that the gates read.
+            return_all_hs: also return the states after every layer.
+
+        Returns:
+            states (B, T, D), or a tuple of them and the intermediate outputs;
+            lengths (B,); None.
+
+        Raises:
+            TooShortUttError: if the batch is too short for the subsampling.
+        """
+        if self.ctc_trim and not self.gate_layers:
+            return super().forward(
+                xs_pad, ilens, prev_states, masks, ctc, return_all_hs
+            )
+        if masks is not None:
+            ilens = (~masks).sum(1)
+        mode = "dense"
+        if self.gate_layers and ctc is None:
+            self._warn_no_ctc()
+        elif self.gate_layers and (not self.training or self._skips_this_batch()):
+            mode = "skipping"
+        encoded, all_hs = self._encode(xs_pad, ilens, ctc, mode, return_all_hs)
+        if self.training:
+            self._counted_steps += 1
+        extra = encoded.intermediate or all_hs
+        states = (encoded.states, extra) if extra else encoded.states
+        return states, encoded.lens, None
+
+    def encode_frames(
+        self,
+        feats: Tensor,
+        feats_lens: Tensor,
+        ctc: Optional[torch.nn.Module] = None,
+        mode: str = "skipping",
+    ) -> EncodedFrames:
+        """Encode a batch and tell how deep each frame ran.
+
+        Args:
+            feats: input features (B, T_in, F).
+            feats_lens: input lengths (B,).
+            ctc: the CTC head that the gates read.
+            mode: "skipping"; "dense" (all frames through all layers); or
+                "intermediate" (all frames stop at the first gate layer).
+
+        Raises:
+            ValueError: if ``mode`` is unknown, or needs a gate or CTC that is missing.
+            TooShortUttError: if the batch is too short for the subsampling.
+        """
+        _check_choice("mode", mode, MODES)
+        if mode != "dense" and not self.gate_layers:
+            raise ValueError(f"mode={mode} needs an encoder with gate_layers")
+        if mode == "skipping" and ctc is None:
+            raise ValueError("mode=skipping needs the model's CTC to read the gate")
+        return self._encode(feats, feats_lens, ctc, mode)[0]
+
+    def _encode(self, xs_pad, ilens, ctc, mode, return_all_hs=False):
+        x, pos_emb, lens = self._subsample(xs_pad, ilens)
+        valid = ~make_pad_mask(lens, maxlen=x.size(1)).to(x.device)
+        frames = None  # PackedFrames once some have left
+        left = stale = None  # output and last state of the frames that have left
+        running, blank_logp = valid, None
+        depth = valid.long() * self.num_blocks
+        mixing = AllFrames(valid, pos_emb)
+        intermediate, all_hs = [], []
+        reads_gate = mode == "skipping" or (self.training and ctc is not None)
+
+        def full(packed, base):
+            return packed if frames is None else scatter_frames(base, packed, frames)
+
+        for number, layer in enumerate(self.encoders, start=1):
+            x = self.run_layer(layer, x, mixing)
+            gate = number in self.gate_layers
+            if return_all_hs:
+                all_hs.append(full(x, stale))
+            if not gate and number not in self.interctc_layer_idx:
+                continue
+
+            normed = self.after_norm(x) if self.normalize_before else x
+            intermediate.append((number, full(normed, left)))
+            if mode == "intermediate" and gate:
+                depth = valid.long() * number
+                return EncodedFrames(
+                    intermediate[-1][1], lens, depth, valid, None, intermediate
+                ), all_hs
+            if self.interctc_use_conditioning and number in self.interctc_layer_idx:
+                x = x + self.conditioning_layer(ctc.softmax(normed))
+            if not gate or not reads_gate:
+                continue
+
+            logp = blank_log_prob(ctc, normed).unsqueeze(-1)
+            blank_logp = full(logp, blank_logp)
+            keep = keep_frames(
+                blank_logp.squeeze(-1),
+                running,
+                self.blank_threshold,
+                self.spike_extension,
+            )
+            if mode == "skipping" and not keep.equal(running):
+                left, stale = intermediate[-1][1], full(x, stale)
+                depth = depth.masked_fill(running & ~keep, number)
+                frames = pack_frames(keep)
+                x = gather_frames(stale, frames)
+                mixing = KeptFrames(
+                    frames,
+                    keep,
+                    valid,
+                    stale,
+                    pos_emb,
+                    self.conv_context,
+                    self.attn_context,
+                    self.conv_radius(),
+                )
+            running = keep
+
+        if reads_gate:
+            self.last_kept = running
+        states = full(self.after_norm(x) if self.normalize_before else x, left)
+        blank_logp = None if blank_logp is None else blank_logp.squeeze(-1)
+        kept = depth == self.num_blocks
+        return EncodedFrames(
+            states, lens, depth, kept, blank_logp, intermediate
+        ), all_hs
+
+    def _subsample(self, xs_pad: Tensor, ilens: Tensor):
+        """Run the input layer: states (B, T, D), positional encoding, lengths (B,).
+
+        An utterance gets the length that it has on its own. The stock mask counts up
+        to one output frame more where a longer neighbour pads the batch.
+        """
+        too_short, limit = check_short_utt(self.embed, xs_pad.size(1))
+        if too_short:
+            raise TooShortUttError(
+                f"has {xs_pad.size(1)} frames and is too short for subsampling "
+                f"(it needs at least {limit} frames), return empty results",
+                xs_pad.size(1),
+                limit,
+            )
+        lens = ilens.to(xs_pad.device)
+        if hasattr(self.embed, "conv"):
+            x = self.embed(xs_pad, None)[0]
+            for module in self.embed.conv:
+                if hasattr(module, "kernel_size"):
+                    width, stride = module.kernel_size[0], module.stride[0]
+                    lens = torch.div(lens - width, stride, rounding_mode="floor") + 1
+            lens = lens.clamp(min=0)
+        else:
+            x = self.embed(xs_pad)
+        x, pos_emb = x if isinstance(x, tuple) else (x, None)
+        return x, pos_emb, lens
+
+    def _skips_this_batch(self) -> bool:
+        if self.train_skip == 0.0 or self.training_steps < self.skip_warmup_steps:
+            return False
+        return self.train_skip == 1.0 or torch.rand(1).item() < self.train_skip
+
+    def _warn_no_ctc(self) -> None:
+        if not self._warned_no_ctc:
+            logging.warning(
+                "gate_layers=%s but the encoder got no CTC: running all layers",
+                self.gate_layers,
+            )
+            self._warned_no_ctc = True
+
+    def _check_can_skip(self) -> None:
+        """Refuse stock options whose meaning depends on unbroken time."""
+        attn = self.encoders[0].self_attn
+        if isinstance(attn, LegacyRelPositionMultiHeadedAttention):
+            raise ValueError(
+                "gate_layers needs rel_pos_type=latest (or selfattn): the legacy "
+                "table is indexed by padded length, so gathered frames have no "
+                "true positions in it"
+            )
+        feed_forward = self.encoders[0].feed_forward
+        if isinstance(getattr(feed_forward, "w_1", None), torch.nn.Conv1d):
+            raise ValueError(
+                "gate_layers needs positionwise_layer_type=linear: a convolution "
+                "over kept frames would not see true neighbours"
+            )
+        if self.ctc_trim:
+            raise ValueError(
+                "ctc_trim=true shortens the utterance and cannot go with gate_layers"
+            )
+
+
+def _checked_gate_layers(gate_layers: Sequence[int], num_blocks: int) -> List[int]:
+    layers = [gate_layers] if isinstance(gate_layers, int) else list(gate_layers)
+    good = all(isinstance(n, int) and 1 <= n < num_blocks for n in layers)
+    if not good or layers != sorted(set(layers)):
+        raise ValueError(
+            f"gate_layers={layers} must be ascending layer numbers in "
+            f"1..{num_blocks - 1} for num_blocks={num_blocks}"
+        )
+    return layers
+
+
+def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{option}={value} must be one of: {', '.join(choices)}")

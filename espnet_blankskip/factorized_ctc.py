@@ -1,0 +1,105 @@
+"""Factorized CTC: blank or not first, then which label.
+
+One linear layer of V outputs z, with the names and shapes of ESPnet's ``CTC``, read as
+
+    log p(blank) = logsigmoid(z_0)
+    log p(k)     = logsigmoid(-z_0) + log_softmax(z_1 .. z_{V-1})_k
+
+so that a gate costs one dot product per frame, and labels only need to be scored on
+the frames that are kept.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from espnet_blankskip.upstream import CTC
+
+
+def compose_log_probs(logits: Tensor) -> Tensor:
+    """Log-probabilities (..., V) of the factorized reading of logits (..., V)."""
+    blank, labels = logits[..., :1], logits[..., 1:]
+    return torch.cat(
+        [F.logsigmoid(blank), F.logsigmoid(-blank) + F.log_softmax(labels, dim=-1)],
+        dim=-1,
+    )
+
+
+class FactorizedCTC(CTC):
+    """ESPnet's CTC head with the factorized reading of its outputs.
+
+    Same parameters (``ctc_lo``), same methods; only ``ctc_type: builtin``.
+
+    Raises:
+        ValueError: if ``ctc_type`` is another one.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.ctc_type != "builtin":
+            raise ValueError(
+                f"factorized_ctc needs ctc_conf ctc_type=builtin, not {self.ctc_type}"
+            )
+
+    @classmethod
+    def like(cls, ctc: CTC) -> "FactorizedCTC":
+        """Make a factorized head with a plain head's options and its own parameters.
+
+        The weights are shared as they are: read in the factorized way they mean
+        something else, so a trained plain head has to be converted or re-trained.
+        """
+        head = cls(
+            odim=ctc.ctc_lo.out_features,
+            encoder_output_size=ctc.ctc_lo.in_features,
+            dropout_rate=ctc.dropout_rate,
+            ctc_type=ctc.ctc_type,
+            reduce=ctc.reduce,
+            zero_infinity=getattr(ctc.ctc_loss, "zero_infinity", True),
+        )
+        head.ctc_lo = ctc.ctc_lo
+        return head
+
+    def loss_fn(
+        self, th_pred: Tensor, th_target: Tensor, th_ilen: Tensor, th_olen: Tensor
+    ) -> Tensor:
+        """CTC loss on the composed log-probabilities.
+
+        Args:
+            th_pred: outputs z (T, B, V).
+            th_target: labels of all utterances, joined.
+            th_ilen: frames (B,).
+            th_olen: labels (B,).
+
+        Returns:
+            Loss averaged over the batch (), or per utterance divided by the batch
+            size (B,) where ``reduce`` is off, as ESPnet has it.
+        """
+        log_probs = compose_log_probs(th_pred.float())
+        loss = self.ctc_loss(log_probs, th_target, th_ilen, th_olen) / th_pred.size(1)
+        return loss.sum() if self.reduce else loss
+
+    def log_softmax(self, hs_pad: Tensor) -> Tensor:
+        """Log-probabilities: (B, T, D) -> (B, T, V)."""
+        return compose_log_probs(self.ctc_lo(hs_pad))
+
+    def softmax(self, hs_pad: Tensor) -> Tensor:
+        """Probabilities: (B, T, D) -> (B, T, V)."""
+        return self.log_softmax(hs_pad).exp()
+
+    def argmax(self, hs_pad: Tensor) -> Tensor:
+        """Best symbol of each frame: (B, T, D) -> (B, T)."""
+        return self.log_softmax(hs_pad).argmax(dim=-1)
+
+    def blank_logp(self, hs_pad: Tensor) -> Tensor:
+        """Log-probability of blank in O(D) per frame: (..., D) -> (...)."""
+        return F.logsigmoid(F.linear(hs_pad, *self._rows(0, 1))).squeeze(-1)
+
+    def label_logp(self, hs_pad: Tensor) -> Tensor:
+        """Log-probability of each label, given a label: (..., D) -> (..., V-1).
+
+        Column k-1 is label k.
+        """
+        return F.log_softmax(F.linear(hs_pad, *self._rows(1, None)), dim=-1)
+
+    def _rows(self, start, stop):
+        return self.ctc_lo.weight[start:stop], self.ctc_lo.bias[start:stop]

@@ -1,0 +1,83 @@
+"""The gate: which frames still need the deep layers.
+
+A frame whose intermediate CTC is sure of blank has nothing to say (Hou et al., "CTC
+Blank Triggered Dynamic Layer-Skipping", ASRU 2023). The decision takes no gradient.
+"""
+
+import math
+
+import torch
+
+MIN_THRESHOLD = 0.5
+
+
+def check_gate_options(blank_threshold: float, spike_extension: int) -> None:
+    """Check the gate's two options.
+
+    Raises:
+        ValueError: if ``blank_threshold < 0.5`` (below that a skipped frame might
+            have a label as its best symbol, and greedy search over kept frames
+            would differ from greedy search over all), or ``spike_extension < 0``.
+    """
+    if not blank_threshold >= MIN_THRESHOLD:
+        raise ValueError(
+            f"blank_threshold={blank_threshold} must be at least {MIN_THRESHOLD} "
+            "(above 1 nothing is skipped)"
+        )
+    if spike_extension != int(spike_extension) or spike_extension < 0:
+        raise ValueError(
+            f"spike_extension={spike_extension} must be a whole number of frames >= 0"
+        )
+
+
+def blank_log_prob(ctc: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
+    """Log-probability of blank under a CTC head, without gradient.
+
+    Args:
+        ctc: a head with ``log_softmax``, or with a cheaper ``blank_logp``.
+        states: normalized encoder states (B, T, D).
+
+    Returns:
+        blank_logp (B, T), natural logarithm, float32 or wider.
+    """
+    with torch.no_grad():
+        if hasattr(ctc, "blank_logp"):
+            return ctc.blank_logp(states)
+        return ctc.log_softmax(states)[..., 0]
+
+
+def keep_frames(
+    blank_logp: torch.Tensor,
+    running: torch.Tensor,
+    blank_threshold: float,
+    spike_extension: int = 0,
+) -> torch.Tensor:
+    """Choose the frames that go on to the next layers.
+
+    A frame is kept where ``blank_logp < log(blank_threshold)``, and so are its
+    ``spike_extension`` neighbours in time on both sides, as far as they still run.
+
+    Args:
+        blank_logp: log-probability of blank (B, T).
+        running: frames that reached this gate (B, T) bool; False on padding.
+        blank_threshold: probability of blank from which a frame is skipped; above 1
+            every running frame is kept.
+        spike_extension: frames kept on each side of a spike.
+
+    Returns:
+        keep (B, T) bool, a subset of ``running``.
+    """
+    keep = (blank_logp < math.log(blank_threshold)) & running
+    if spike_extension > 0:
+        keep = widen(keep, spike_extension)
+    return keep & running
+
+
+def widen(frames: torch.Tensor, radius: int) -> torch.Tensor:
+    """Add the ``radius`` frames on both sides of each chosen frame (B, T) bool."""
+    return (
+        torch.nn.functional.max_pool1d(
+            frames.unsqueeze(1).float(), 2 * radius + 1, stride=1, padding=radius
+        ).squeeze(1)
+        > 0
+    )

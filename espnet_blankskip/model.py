@@ -1,0 +1,241 @@
+"""``model: blankskip``: ESPnet's ASR model with factorized CTC and distillation."""
+
+import logging
+from typing import Dict, Optional
+
+import torch
+from torch import Tensor
+
+from espnet_blankskip.distillation import (
+    KD_FRAMES,
+    TeacherWatch,
+    factorized_kl,
+    plain_kl,
+    select_frames,
+)
+from espnet_blankskip.encoders import EncodedFrames
+from espnet_blankskip.factorized_ctc import FactorizedCTC
+from espnet_blankskip.upstream import ESPnetASRModel, force_gatherable, make_pad_mask
+
+
+class BlankSkipASRModel(ESPnetASRModel):
+    """ESPnet's CTC or hybrid CTC/attention model around a layer-skipping encoder.
+
+    The loss of the CTC branch is
+
+        (1 - interctc_weight) L_ctc + interctc_weight L_inter + kd_weight L_KD
+
+    and ESPnet's ``ctc_weight`` mixes it with attention as usual. Every term and the
+    kept-frame ratio appear in ESPnet's training stats.
+
+    Args:
+        *args, **kwargs: options of ESPnet's ``ESPnetASRModel``.
+        factorized_ctc: read the CTC head as blank-or-not first, then which label.
+        kd_weight: weight of the distillation from the final to the intermediate CTC
+            layers, >= 0. It enters the training loss only; in validation ``loss_kd``
+            is reported beside a loss that stays comparable from epoch to epoch.
+        kd_temperature: softmax temperature of both, > 0.
+        kd_frames: frames that are distilled: all, kept, or symmetric.
+        kd_warmup_steps: training batches before distillation starts. After them it
+            still waits while the teacher is the worse of the two, and says so.
+
+    Raises:
+        ValueError: naming the option and its allowed range.
+    """
+
+    def __init__(
+        self,
+        *args,
+        factorized_ctc: bool = False,
+        kd_weight: float = 0.0,
+        kd_temperature: float = 1.0,
+        kd_frames: str = "all",
+        kd_warmup_steps: int = 0,
+        **kwargs,
+    ):
+        super().__init__(*args, **kwargs)
+        gates = getattr(self.encoder, "gate_layers", [])
+        if kd_weight < 0:
+            raise ValueError(f"kd_weight={kd_weight} must be >= 0")
+        if kd_temperature <= 0:
+            raise ValueError(f"kd_temperature={kd_temperature} must be > 0")
+        if kd_frames not in KD_FRAMES:
+            raise ValueError(
+                f"kd_frames={kd_frames} must be one of: {', '.join(KD_FRAMES)}"
+            )
+        if kd_warmup_steps < 0:
+            raise ValueError(f"kd_warmup_steps={kd_warmup_steps} must be >= 0")
+        if self.ctc is None and (gates or factorized_ctc or kd_weight > 0):
+            raise ValueError(
+                "ctc_weight=0 leaves no CTC, which gate_layers, factorized_ctc and "
+                "kd_weight need: it must be above 0"
+            )
+        if kd_weight > 0 and not gates:
+            raise ValueError(
+                "kd_weight needs a layer to teach: set gate_layers in the "
+                "encoder_conf of a blankskip encoder"
+            )
+        if gates and self.interctc_weight == 0.0 and kd_weight == 0.0:
+            logging.warning(
+                "gate_layers=%s but interctc_weight and kd_weight are 0: "
+                "training will not teach the gate",
+                gates,
+            )
+        if factorized_ctc:
+            self.ctc = FactorizedCTC.like(self.ctc)
+        self.kd_weight = kd_weight
+        self.kd_temperature = kd_temperature
+        self.kd_frames = kd_frames
+        self.kd_warmup_steps = kd_warmup_steps
+        self._teacher_watch = TeacherWatch()
+        self._teacher_was_ready: Optional[bool] = None
+        self._encoded = None
+
+    def encode(self, speech: Tensor, speech_lengths: Tensor):
+        """Frontend and encoder, as ESPnet's; see ``ESPnetASRModel.encode``."""
+        self._encoded = super().encode(speech, speech_lengths)
+        return self._encoded
+
+    def forward(
+        self,
+        speech: Tensor,
+        speech_lengths: Tensor,
+        text: Tensor,
+        text_lengths: Tensor,
+        **kwargs,
+    ):
+        """Compute the training loss; the interface of ESPnet's models.
+
+        Args:
+            speech: (B, S).
+            speech_lengths: (B,).
+            text: token ids (B, U), padded with -1.
+            text_lengths: (B,).
+
+        Returns:
+            loss, stats by name, batch size.
+        """
+        loss, stats, weight = super().forward(
+            speech, speech_lengths, text, text_lengths, **kwargs
+        )
+        (encoder_out, lens), self._encoded = self._encoded, None
+        extra: Dict[str, Tensor] = {}
+        kept = getattr(self.encoder, "last_kept", None)
+        if kept is not None:
+            extra["kept_ratio"] = kept.sum() / lens.sum().clamp(min=1)
+        if self.kd_weight > 0:
+            final, intermediate = encoder_out
+            terms = self._distillation_terms(final, intermediate, lens)
+            extra.update({name: term.detach() for name, term in terms.items()})
+            if self.training and self._teaches_this_batch(stats):
+                loss = loss + self.ctc_weight * self.kd_weight * terms["loss_kd"]
+                stats["loss"] = loss.detach()
+        if extra:
+            extra, _ = force_gatherable((extra, weight), loss.device)
+            stats.update(extra)
+        return loss, stats, weight
+
+    def encode_frames(
+        self, speech: Tensor, speech_lengths: Tensor, mode: str = "skipping"
+    ) -> EncodedFrames:
+        """Encode speech and tell how deep each frame ran; for decoding.
+
+        Args:
+            speech: (B, S).
+            speech_lengths: samples (B,).
+            mode: "skipping", "dense" or "intermediate".
+
+        Returns:
+            EncodedFrames; ``states`` are ready for ``self.ctc``.
+        """
+        return encode_frames(self, speech, speech_lengths, mode)
+
+    def _distillation_terms(self, final, intermediate, lens) -> Dict[str, Tensor]:
+        """Distillation loss per utterance, averaged over the intermediate layers.
+
+        Args:
+            final: (B, T, D); intermediate: list of (layer, (B, T, D)); lens: (B,).
+
+        Returns:
+            "loss_kd" (), and its parts "loss_kd_blank" and "loss_kd_label" for a
+            factorized head.
+        """
+        valid = ~make_pad_mask(lens, maxlen=final.size(1)).to(final.device)
+        teacher = self.ctc.ctc_lo(final.detach())
+        factorized = isinstance(self.ctc, FactorizedCTC)
+        with torch.no_grad():
+            teacher_logp = self.ctc.log_softmax(final)
+        chosen = select_frames(
+            self.kd_frames, teacher_logp, valid, self.encoder.last_kept
+        )
+        scale = 1.0 / (len(intermediate) * final.size(0))
+        terms = {}
+        for _, states in intermediate:
+            student = self.ctc.ctc_lo(states)
+            if factorized:
+                blank, label = factorized_kl(teacher, student, self.kd_temperature)
+                parts = {
+                    "loss_kd": blank + label,
+                    "loss_kd_blank": blank,
+                    "loss_kd_label": label,
+                }
+            else:
+                parts = {"loss_kd": plain_kl(teacher, student, self.kd_temperature)}
+            for name, kl in parts.items():
+                term = kl.masked_fill(~chosen, 0.0).sum() * scale
+                terms[name] = terms.get(name, 0.0) + term
+        return terms
+
+    def _teaches_this_batch(self, stats) -> bool:
+        """Whether the teacher may teach now; logs when that changes."""
+        inter = [v for k, v in stats.items() if k.startswith("loss_interctc_layer")]
+        if inter:
+            self._teacher_watch.update(
+                float(stats["loss_ctc"]), float(sum(inter)) / len(inter)
+            )
+        if self.encoder.training_steps < self.kd_warmup_steps:
+            return False
+        ready = not inter or self._teacher_watch.teacher_is_better
+        if ready != self._teacher_was_ready:
+            self._teacher_was_ready = ready
+            watch = self._teacher_watch
+            if inter:
+                logging.info(
+                    "distillation %s: final CTC loss %.3f, intermediate %.3f",
+                    "runs" if ready else "waits, its teacher is the worse of the two",
+                    watch.final,
+                    watch.inter,
+                )
+        return ready
+
+
+def encode_frames(
+    model: ESPnetASRModel, speech: Tensor, speech_lengths: Tensor, mode: str
+) -> EncodedFrames:
+    """Frontend, normalization and encoder of any ESPnet ASR model, for decoding.
+
+    Args:
+        model: a ``blankskip`` model, or a stock one, for which only "dense" works.
+        speech: (B, S).
+        speech_lengths: samples (B,).
+        mode: "skipping", "dense" or "intermediate".
+
+    Raises:
+        ValueError: if the model's encoder cannot run in this mode.
+    """
+    feats, feats_lens = model._extract_feats(speech, speech_lengths)
+    if model.normalize is not None:
+        feats, feats_lens = model.normalize(feats, feats_lens)
+    if model.preencoder is not None:
+        feats, feats_lens = model.preencoder(feats, feats_lens)
+    if hasattr(model.encoder, "encode_frames"):
+        return model.encoder.encode_frames(feats, feats_lens, model.ctc, mode)
+    if mode != "dense":
+        raise ValueError(
+            f"mode={mode} needs a blankskip encoder, not {type(model.encoder).__name__}"
+        )
+    out, lens, _ = model.encoder(feats, feats_lens)
+    out, intermediate = out if isinstance(out, tuple) else (out, [])
+    valid = ~make_pad_mask(lens, maxlen=out.size(1)).to(out.device)
+    depth = valid.long() * len(getattr(model.encoder, "encoders", [None]))
+    return EncodedFrames(out, lens, depth, valid, None, intermediate)
