@@ -99,6 +99,24 @@ def factorized_kl(
     return (blank + spike) * scale, log_spike.exp() * labels * scale
 
 
+def gate_kl(teacher_logp: Tensor, gate_logits: Tensor) -> Tensor:
+    """KL divergence between the teacher's blank-or-not and a gate's own, per frame.
+
+    Args:
+        teacher_logp: the teacher's log-probabilities (B, T, V), blank first; detached.
+        gate_logits: the gate's log-odds of blank (B, T).
+
+    Returns:
+        The Bernoulli divergence in nats (B, T).
+    """
+    blank = teacher_logp.detach()[..., 0].float().exp().clamp(1e-6, 1 - 1e-6)
+    entropy = -(blank * blank.log() + (1 - blank) * (1 - blank).log())
+    cross = F.binary_cross_entropy_with_logits(
+        gate_logits.float(), blank, reduction="none"
+    )
+    return cross - entropy
+
+
 class TeacherWatch:
     """Says whether the final layer is good enough to teach.
 

@@ -46,6 +46,26 @@ def blank_log_prob(ctc: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
         return ctc.log_softmax(states)[..., 0]
 
 
+class BlankGate(torch.nn.Module):
+    """A gate's own head: one dot product per frame that predicts blank.
+
+    For encoders whose intermediate layers never saw a CTC loss, so that the shared
+    head cannot read them.
+
+    Args:
+        size: D, the model width.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(size)
+        self.linear = torch.nn.Linear(size, 1)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Log-odds of blank: encoder states (B, T, D) -> (B, T)."""
+        return self.linear(self.norm(states)).squeeze(-1)
+
+
 def keep_frames(
     blank_logp: torch.Tensor,
     running: torch.Tensor,

@@ -10,6 +10,7 @@ from espnet_blankskip.distillation import (
     KD_FRAMES,
     TeacherWatch,
     factorized_kl,
+    gate_kl,
     plain_kl,
     select_frames,
 )
@@ -75,10 +76,14 @@ class BlankSkipASRModel(ESPnetASRModel):
                 "kd_weight needs a layer to teach: set gate_layers in the "
                 "encoder_conf of a blankskip encoder"
             )
-        if gates and self.interctc_weight == 0.0 and kd_weight == 0.0:
+        if (
+            gates
+            and kd_weight == 0.0
+            and (self.interctc_weight == 0.0 or self.encoder.gate_head == "own")
+        ):
             logging.warning(
-                "gate_layers=%s but interctc_weight and kd_weight are 0: "
-                "training will not teach the gate",
+                "gate_layers=%s but nothing teaches the gate in training: set "
+                "interctc_weight (for gate_head=ctc) or kd_weight",
                 gates,
             )
         if factorized_ctc:
@@ -124,11 +129,14 @@ class BlankSkipASRModel(ESPnetASRModel):
         if kept is not None:
             extra["kept_ratio"] = kept.sum() / lens.sum().clamp(min=1)
         if self.kd_weight > 0:
-            final, intermediate = encoder_out
+            has_intermediate = isinstance(encoder_out, tuple)
+            final, intermediate = encoder_out if has_intermediate else (encoder_out, [])
             terms = self._distillation_terms(final, intermediate, lens)
             extra.update({name: term.detach() for name, term in terms.items()})
-            if self.training and self._teaches_this_batch(stats):
-                loss = loss + self.ctc_weight * self.kd_weight * terms["loss_kd"]
+            if self.training:
+                # weight 0 keeps a waiting gate in the graph, for distributed training
+                weight_now = self.kd_weight if self._teaches_this_batch(stats) else 0.0
+                loss = loss + self.ctc_weight * weight_now * terms["loss_kd"]
                 stats["loss"] = loss.detach()
         if extra:
             extra, _ = force_gatherable((extra, weight), loss.device)
@@ -151,10 +159,12 @@ class BlankSkipASRModel(ESPnetASRModel):
         return encode_frames(self, speech, speech_lengths, mode)
 
     def _distillation_terms(self, final, intermediate, lens) -> Dict[str, Tensor]:
-        """Distillation loss per utterance, averaged over the intermediate layers.
+        """Distillation loss per utterance, averaged over the layers that learn.
 
         Args:
-            final: (B, T, D); intermediate: list of (layer, (B, T, D)); lens: (B,).
+            final: (B, T, D).
+            intermediate: list of (layer, (B, T, D)).
+            lens: (B,).
 
         Returns:
             "loss_kd" (), and its parts "loss_kd_blank" and "loss_kd_label" for a
@@ -162,29 +172,36 @@ class BlankSkipASRModel(ESPnetASRModel):
         """
         valid = ~make_pad_mask(lens, maxlen=final.size(1)).to(final.device)
         teacher = self.ctc.ctc_lo(final.detach())
-        factorized = isinstance(self.ctc, FactorizedCTC)
         with torch.no_grad():
             teacher_logp = self.ctc.log_softmax(final)
         chosen = select_frames(
             self.kd_frames, teacher_logp, valid, self.encoder.last_kept
         )
-        scale = 1.0 / (len(intermediate) * final.size(0))
-        terms = {}
-        for _, states in intermediate:
-            student = self.ctc.ctc_lo(states)
-            if factorized:
-                blank, label = factorized_kl(teacher, student, self.kd_temperature)
-                parts = {
-                    "loss_kd": blank + label,
-                    "loss_kd_blank": blank,
-                    "loss_kd_label": label,
-                }
-            else:
-                parts = {"loss_kd": plain_kl(teacher, student, self.kd_temperature)}
-            for name, kl in parts.items():
-                term = kl.masked_fill(~chosen, 0.0).sum() * scale
-                terms[name] = terms.get(name, 0.0) + term
-        return terms
+        if self.encoder.gate_head == "own":
+            divergences = [
+                {"loss_kd": gate_kl(teacher_logp, self.encoder.last_gate_logits)}
+            ]
+        else:
+            divergences = [
+                self._divergence(teacher, self.ctc.ctc_lo(states))
+                for _, states in intermediate
+            ]
+        scale = 1.0 / (len(divergences) * final.size(0))
+        return {
+            name: scale * sum((d[name] * chosen).sum() for d in divergences)
+            for name in divergences[0]
+        }
+
+    def _divergence(self, teacher: Tensor, student: Tensor) -> Dict[str, Tensor]:
+        """KL of two outputs (B, T, V) of the CTC head, per frame (B, T), by name."""
+        if not isinstance(self.ctc, FactorizedCTC):
+            return {"loss_kd": plain_kl(teacher, student, self.kd_temperature)}
+        blank, label = factorized_kl(teacher, student, self.kd_temperature)
+        return {
+            "loss_kd": blank + label,
+            "loss_kd_blank": blank,
+            "loss_kd_label": label,
+        }
 
     def _teaches_this_batch(self, stats) -> bool:
         """Whether the teacher may teach now; logs when that changes."""

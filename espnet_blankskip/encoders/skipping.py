@@ -14,6 +14,7 @@ from torch import Tensor
 
 from espnet_blankskip.encoders.mixing import AllFrames, KeptFrames
 from espnet_blankskip.gate import (
+    BlankGate,
     blank_log_prob,
     check_gate_options,
     keep_frames,
@@ -28,6 +29,7 @@ from espnet_blankskip.upstream import (
 
 CONV_CONTEXTS = ("stale", "zero", "packed")
 ATTN_CONTEXTS = ("kept", "all")
+GATE_HEADS = ("ctc", "own")
 MODES = ("skipping", "dense", "intermediate")
 
 
@@ -71,6 +73,11 @@ class LayerSkipping:
         *args, **kwargs: options of the ESPnet encoder.
         gate_layers: layers after which blank frames leave, 1-based and below
             ``num_blocks``; an empty list never skips.
+        gate_head: what reads the gate: the model's "ctc" head on normalized states,
+            as interCTC does; or a head of its "own", for encoders whose gate layers
+            were not trained with interCTC. Frames skipped by an own head come out as
+            one learned blank state, since their layer's states mean nothing to the
+            CTC head.
         blank_threshold: a frame leaves when its blank probability reaches this;
             at least 0.5, above 1 nothing is skipped.
         spike_extension: frames kept on both sides of a spike.
@@ -90,6 +97,7 @@ class LayerSkipping:
         self,
         *args,
         gate_layers: Sequence[int] = (),
+        gate_head: str = "ctc",
         blank_threshold: float = 0.95,
         spike_extension: int = 1,
         conv_context: str = "stale",
@@ -102,6 +110,7 @@ class LayerSkipping:
         self.num_blocks = len(self.encoders)
         self.gate_layers = _checked_gate_layers(gate_layers, self.num_blocks)
         self.set_gate(blank_threshold, spike_extension)
+        _check_choice("gate_head", gate_head, GATE_HEADS)
         _check_choice("conv_context", conv_context, CONV_CONTEXTS)
         _check_choice("attn_context", attn_context, ATTN_CONTEXTS)
         if not 0.0 <= float(train_skip) <= 1.0:
@@ -112,11 +121,13 @@ class LayerSkipping:
             raise ValueError(
                 f"skip_warmup_steps={skip_warmup_steps} must be a whole number >= 0"
             )
+        self.gate_head = gate_head
         self.conv_context = conv_context
         self.attn_context = attn_context
         self.train_skip = float(train_skip)
         self.skip_warmup_steps = int(skip_warmup_steps)
         self.last_kept = None  # (B, T) bool, what the gates chose in the last batch
+        self.last_gate_logits = None  # (B, T), of a gate with a head of its own
         self._counted_steps = 0
         self._warned_no_ctc = False
         if self.gate_layers:
@@ -124,6 +135,24 @@ class LayerSkipping:
             # ESPnetASRModel.encode hands its CTC to encoders that declare ctc_trim;
             # a gate needs the CTC for the same reason.
             self.ctc_trim = True
+        if self.gate_layers and gate_head == "own":
+            if len(self.gate_layers) > 1:
+                raise ValueError(
+                    f"gate_head=own takes one gate, not gate_layers={self.gate_layers}"
+                )
+            self.gate = BlankGate(self.output_size())
+            self.blank_state = torch.nn.Parameter(torch.zeros(self.output_size()))
+
+    def train(self, mode: bool = True):
+        """Set training mode, in which wholly frozen layers stay as they are.
+
+        ``freeze_param`` alone would let a frozen layer's batch statistics drift.
+        """
+        super().train(mode)
+        for layer in self.encoders:
+            if not any(p.requires_grad for p in layer.parameters()):
+                layer.eval()
+        return self
 
     def set_gate(
         self,
@@ -149,9 +178,8 @@ class LayerSkipping:
         a resumed training does not warm up twice.
         """
         counter = self.frame_counter()
-        if counter is None:
-            return self._counted_steps
-        return int(counter.num_batches_tracked)
+        in_weights = 0 if counter is None else int(counter.num_batches_tracked)
+        return max(in_weights, self._counted_steps)
 
     def forward(
         self,
@@ -220,6 +248,11 @@ class LayerSkipping:
         _check_choice("mode", mode, MODES)
         if mode != "dense" and not self.gate_layers:
             raise ValueError(f"mode={mode} needs an encoder with gate_layers")
+        if mode == "intermediate" and self.gate_head == "own":
+            raise ValueError(
+                "mode=intermediate needs gate_head=ctc: a gate of its own "
+                "predicts blank, not labels"
+            )
         if mode == "skipping" and ctc is None:
             raise ValueError("mode=skipping needs the model's CTC to read the gate")
         return self._encode(feats, feats_lens, ctc, mode)[0]
@@ -243,23 +276,24 @@ class LayerSkipping:
             gate = number in self.gate_layers
             if return_all_hs:
                 all_hs.append(full(x, stale))
-            if not gate and number not in self.interctc_layer_idx:
+            interctc = number in self.interctc_layer_idx
+            if not gate and not interctc:
                 continue
 
             normed = self.after_norm(x) if self.normalize_before else x
-            intermediate.append((number, full(normed, left)))
+            out = full(normed, left)
+            if interctc or self.gate_head == "ctc":
+                intermediate.append((number, out))
             if mode == "intermediate" and gate:
                 depth = valid.long() * number
-                return EncodedFrames(
-                    intermediate[-1][1], lens, depth, valid, None, intermediate
-                ), all_hs
-            if self.interctc_use_conditioning and number in self.interctc_layer_idx:
+                return EncodedFrames(out, lens, depth, valid, None, intermediate), []
+            read = self._read_gate(x, normed, ctc) if gate and reads_gate else None
+            if self.interctc_use_conditioning and interctc:
                 x = x + self.conditioning_layer(ctc.softmax(normed))
-            if not gate or not reads_gate:
+            if read is None:
                 continue
 
-            logp = blank_log_prob(ctc, normed).unsqueeze(-1)
-            blank_logp = full(logp, blank_logp)
+            blank_logp = full(read.unsqueeze(-1), blank_logp)
             keep = keep_frames(
                 blank_logp.squeeze(-1),
                 running,
@@ -267,7 +301,7 @@ class LayerSkipping:
                 self.spike_extension,
             )
             if mode == "skipping" and not keep.equal(running):
-                left, stale = intermediate[-1][1], full(x, stale)
+                left, stale = self._as_output(out), full(x, stale)
                 depth = depth.masked_fill(running & ~keep, number)
                 frames = pack_frames(keep)
                 x = gather_frames(stale, frames)
@@ -286,6 +320,9 @@ class LayerSkipping:
         if reads_gate:
             self.last_kept = running
         states = full(self.after_norm(x) if self.normalize_before else x, left)
+        if self.training and self.gate_layers and self.gate_head == "own":
+            # in the graph even when nothing left, as distributed training insists
+            states = states + 0.0 * self.blank_state
         blank_logp = None if blank_logp is None else blank_logp.squeeze(-1)
         kept = depth == self.num_blocks
         return EncodedFrames(
@@ -318,6 +355,19 @@ class LayerSkipping:
             x = self.embed(xs_pad)
         x, pos_emb = x if isinstance(x, tuple) else (x, None)
         return x, pos_emb, lens
+
+    def _read_gate(self, x: Tensor, normed: Tensor, ctc) -> Tensor:
+        """Log-probability of blank (B, N) at a gate, without gradient."""
+        if self.gate_head == "ctc":
+            return blank_log_prob(ctc, normed)
+        self.last_gate_logits = self.gate(x)
+        return torch.nn.functional.logsigmoid(self.last_gate_logits.detach())
+
+    def _as_output(self, normed: Tensor) -> Tensor:
+        """States (B, T, D) as they come out where frames leave."""
+        if self.gate_head == "ctc":
+            return normed
+        return self.blank_state.to(normed.dtype).expand_as(normed)
 
     def _skips_this_batch(self) -> bool:
         if self.train_skip == 0.0 or self.training_steps < self.skip_warmup_steps:
