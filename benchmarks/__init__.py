@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m benchmarks CASE``. Equality first, then ratios."""

@@ -1,0 +1,22 @@
+"""``python -m benchmarks CASE [options]``; ``python -m benchmarks`` lists the cases."""
+
+import importlib
+import sys
+
+CASES = {
+    "train_step": "training step with skipping on against dense, same model",
+}
+
+
+def main(argv) -> int:
+    """Run the named case with the rest of the arguments."""
+    if not argv or argv[0] not in CASES:
+        print("usage: python -m benchmarks CASE [options]\n\ncases:")
+        for name, what in CASES.items():
+            print(f"  {name:12} {what}")
+        return 0 if argv[:1] in ([], ["-h"], ["--help"]) else 2
+    return importlib.import_module(f"benchmarks.{argv[0]}").main(argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

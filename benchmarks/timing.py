@@ -1,0 +1,51 @@
+"""Timing that can be trusted: interleaved, repeated, medians, threads stated."""
+
+import platform
+import statistics
+import time
+from typing import Callable, Dict, List
+
+import torch
+
+REPEATS = 7
+
+
+def interleaved(
+    candidates: Dict[str, Callable[[], None]], repeats: int = REPEATS
+) -> Dict[str, List[float]]:
+    """Time callables in turn, A B C A B C ..., after one warm-up of each.
+
+    Returns:
+        Seconds of every counted run, by name, in order.
+    """
+    for run in candidates.values():
+        run()
+    seconds: Dict[str, List[float]] = {name: [] for name in candidates}
+    for _ in range(repeats):
+        for name, run in candidates.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def median_ratio(baseline: List[float], other: List[float]) -> float:
+    """Median over the rounds of baseline/other: how many times faster other is."""
+    return statistics.median(b / o for b, o in zip(baseline, other))
+
+
+def environment() -> str:
+    """One line that names the machine, threads and versions."""
+    model = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as f:
+            names = [
+                line.split(":", 1)[1].strip() for line in f if "model name" in line
+            ]
+        model = names[0] if names else model
+    except OSError:
+        pass
+    return (
+        f"{model}, {torch.get_num_threads()} thread(s), torch {torch.__version__}, "
+        f"Python {platform.python_version()}"
+    )

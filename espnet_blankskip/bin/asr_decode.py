@@ -1,0 +1,285 @@
+"""Decode a set with greedy CTC: stage 12 of the recipe.
+
+Takes the option names of ESPnet's `asr_inference` and writes its folder layout, so
+that `asr.sh`, its scoring and its `calculate_rtf.py` can use the result:
+`output_dir/1best_recog/{text,token,token_int,score}`, and two files of ours,
+
+- `depth`: utt_id, kept frames, all frames, layers run (summed over frames), seconds
+  in the encoder, seconds in all, seconds of audio;
+- `failed`: utt_id and the reason, for audio that could not be used. Such an utterance
+  gets an empty hypothesis (as ESPnet gives a too short one), hence all of its words
+  count as deleted in scoring.
+
+The folder appears when the whole job is done, never half-written. The exit status is
+0 if at least one utterance was decoded, 1 if none was, 2 for wrong options.
+"""
+
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from tqdm import tqdm
+
+from espnet_blankskip.audio import BadAudio, check_samples, read_audio
+from espnet_blankskip.recognition import Recognition
+from espnet_blankskip.utterance_list import read_utterances
+
+SHOWN_FAILURES = 5
+
+
+def get_parser():
+    """Return the parser; its defaults may come from a YAML file (`--config`)."""
+    from espnet_blankskip.inference import MODES
+    from espnet_blankskip.upstream import config_argparse, str_or_none
+
+    parser = config_argparse.ArgumentParser(
+        prog="asr_decode",
+        description="Greedy CTC decoding with blank-triggered layer skipping",
+    )
+    parser.add_argument("--log_level", default="INFO", type=str.upper)
+    parser.add_argument("--output_dir", required=True)
+    parser.add_argument("--ngpu", type=int, default=0, choices=(0, 1))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
+    parser.add_argument(
+        "--num_workers",
+        type=int,
+        default=1,
+        help="Accepted as asr_inference does; audio is read by the decoding process",
+    )
+    parser.add_argument(
+        "--data_path_and_name_and_type",
+        required=True,
+        action="append",
+        help="PATH/wav.scp,speech,sound",
+    )
+    parser.add_argument("--key_file", type=str_or_none, help="Utterances to decode")
+    parser.add_argument("--asr_train_config", type=str_or_none)
+    parser.add_argument("--asr_model_file", required=True)
+    parser.add_argument("--batch_size", type=int, default=1)
+    parser.add_argument(
+        "--mode",
+        default="skipping",
+        choices=MODES,
+        help="skipping; dense (no frame skips); intermediate (all stop at the gate)",
+    )
+    parser.add_argument(
+        "--blank_threshold",
+        type=float,
+        help="Blank probability from which a frame is skipped (default: as trained)",
+    )
+    parser.add_argument(
+        "--spike_extension",
+        type=int,
+        help="Frames kept on both sides of a spike (default: as trained)",
+    )
+    return parser
+
+
+def main(cmd: Optional[Sequence[str]] = None) -> int:
+    """Decode as the command line says and return the exit status."""
+    args = get_parser().parse_args(cmd)
+    logging.basicConfig(
+        level=args.log_level,
+        format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s",
+    )
+    try:
+        return decode_set(args)
+    except (ValueError, OSError) as error:
+        print(f"asr_decode: {error}", file=sys.stderr)
+        return 2
+
+
+def decode_set(args) -> int:
+    """Decode every utterance of a list and write the result folder.
+
+    Args:
+        args: Options of `get_parser`.
+
+    Returns:
+        The exit status: 0 if at least one utterance was decoded, else 1.
+
+    Raises:
+        ValueError, OSError: An option is wrong or a list cannot be read.
+    """
+    if args.batch_size < 1:
+        raise ValueError(f"--batch_size {args.batch_size} must be at least 1")
+    paths = read_utterance_list(args.data_path_and_name_and_type, args.key_file)
+    speech2text = _build(args)
+
+    done = Path(args.output_dir) / "1best_recog"
+    partial = done.with_name("1best_recog.partial")
+    for folder in (done, partial):
+        shutil.rmtree(folder, ignore_errors=True)
+    partial.mkdir(parents=True)
+
+    results: Dict[str, Recognition] = {}
+    failed: Dict[str, str] = {}
+    bar = tqdm(total=len(paths), desc="decoding", unit="utt", disable=None)
+    utt_ids = list(paths)
+    for first in range(0, len(utt_ids), args.batch_size):
+        batch = []
+        for utt_id in utt_ids[first : first + args.batch_size]:
+            try:
+                if not paths[utt_id]:
+                    raise BadAudio(
+                        utt_id, f"not in {args.data_path_and_name_and_type[0]}"
+                    )
+                samples = read_audio(paths[utt_id], utt_id, speech2text.sample_rate)
+                check_samples(samples, utt_id, speech2text.min_samples)
+                batch.append((utt_id, samples))
+            except BadAudio as error:
+                failed[utt_id] = error.reason
+                logging.error(str(error))
+        if batch:
+            _decode_batch(speech2text, batch, results, failed)
+        bar.update(min(args.batch_size, len(utt_ids) - first))
+    bar.close()
+
+    _write(partial, utt_ids, results, failed)
+    os.replace(partial, done)
+    _log_summary(len(utt_ids), failed)
+    return 0 if results else 1
+
+
+def read_utterance_list(data: Sequence[str], key_file: Optional[str]) -> Dict[str, str]:
+    """Read which files to decode.
+
+    Args:
+        data: "PATH,speech,sound" triples of `--data_path_and_name_and_type`.
+        key_file: File whose first column lists the wanted utterances, or None.
+
+    Returns:
+        Path by utterance id, in the order of the key file, else of the list. A
+        wanted utterance that the list lacks has an empty path.
+
+    Raises:
+        ValueError: A triple is not understood, an utterance is listed twice, or
+            there is nothing to decode.
+        OSError: A list cannot be read.
+    """
+    triples = [tuple(item.split(",")) for item in data]
+    if (
+        len(triples) != 1
+        or len(triples[0]) != 3
+        or triples[0][1:]
+        != (
+            "speech",
+            "sound",
+        )
+    ):
+        raise ValueError(
+            f"--data_path_and_name_and_type {' '.join(data)}: expected exactly one, of "
+            "the form PATH/wav.scp,speech,sound"
+        )
+    scp = triples[0][0]
+    listed = read_utterances(scp)
+    if not listed:
+        raise ValueError(f"{scp} lists no utterance")
+    if key_file is None:
+        return listed
+    wanted = read_utterances(key_file)
+    if not wanted:
+        raise ValueError(f"--key_file {key_file} lists no utterance")
+    return {utt_id: listed.get(utt_id, "") for utt_id in wanted}
+
+
+def _build(args):
+    import torch
+
+    from espnet_blankskip.inference import BlankSkipSpeech2Text
+
+    if args.ngpu and not torch.cuda.is_available():
+        raise ValueError("--ngpu 1: torch sees no GPU on this machine")
+    torch.manual_seed(args.seed)
+    return BlankSkipSpeech2Text(
+        args.asr_train_config,
+        args.asr_model_file,
+        device="cuda" if args.ngpu else "cpu",
+        dtype=args.dtype,
+        mode=args.mode,
+        blank_threshold=args.blank_threshold,
+        spike_extension=args.spike_extension,
+    )
+
+
+def _decode_batch(
+    speech2text,
+    batch: List[Tuple[str, "object"]],
+    results: Dict[str, Recognition],
+    failed: Dict[str, str],
+) -> None:
+    """Decode a batch; log one pair of lines per utterance for `calculate_rtf.py`.
+
+    The script sums the time from each `speech length` to the next `best hypo`. Only
+    the first pair of a batch spans the decoding, so that the sum is right.
+    """
+    utt_ids, speech = zip(*batch)
+    logging.info(f"speech length: {len(speech[0])}")
+    try:
+        recognized = speech2text.batch_decode(speech, len(batch), utt_ids)
+    except BadAudio:
+        recognized = [None] * len(batch)  # one of them; the loop finds out which
+    for i, utt_id in enumerate(utt_ids):
+        if i > 0:
+            logging.info(f"speech length: {len(speech[i])}")
+        try:
+            results[utt_id] = recognized[i] or speech2text(speech[i], utt_id=utt_id)
+        except BadAudio as error:
+            failed[utt_id] = error.reason
+            logging.error(str(error))
+        text = results[utt_id].text if utt_id in results else ""
+        logging.info(f"best hypo: {text}")
+
+
+def _write(
+    folder: Path,
+    utt_ids: Sequence[str],
+    results: Dict[str, Recognition],
+    failed: Dict[str, str],
+) -> None:
+    """Write one line per utterance and file; failed utterances have empty ones."""
+    lines: Dict[str, List[str]] = {
+        name: [] for name in ("text", "token", "token_int", "score", "depth")
+    }
+    for utt_id in utt_ids:
+        result = results.get(utt_id)
+        if result is None:
+            values = ("", "", "", "0.0", "0 0 0 0.0 0.0 0.0")
+        else:
+            values = (
+                result.text,
+                " ".join(result.token),
+                " ".join(map(str, result.token_int)),
+                str(result.score),
+                f"{result.kept_frames} {len(result.depth)} {result.layers_run} "
+                f"{result.encoder_seconds:.6f} {result.total_seconds:.6f} "
+                f"{result.audio_seconds:.6f}",
+            )
+        for name, value in zip(lines, values):
+            lines[name].append(f"{utt_id} {value}")
+    lines["failed"] = [f"{utt_id} {reason}" for utt_id, reason in failed.items()]
+    for name, content in lines.items():
+        (folder / name).write_text(
+            "".join(f"{line}\n" for line in content), encoding="utf-8"
+        )
+
+
+def _log_summary(total: int, failed: Dict[str, str]) -> None:
+    summary = f"decoded {total - len(failed)} of {total} utterances"
+    if not failed:
+        logging.info(summary)
+        return
+    names = ", ".join(list(failed)[:SHOWN_FAILURES])
+    more = len(failed) - SHOWN_FAILURES
+    names += f" and {more} more" if more > 0 else ""
+    logging.warning(
+        f"{summary}, failed {len(failed)}: {names} (see 1best_recog/failed)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

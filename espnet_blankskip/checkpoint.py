@@ -1,0 +1,165 @@
+"""Build a trained ASR model from its config and load every weight by name.
+
+ESPnet's own loader drops missing weights silently, so a head can stay random
+without a word. Here every difference is an error that names it.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Dict, Optional, Tuple, Union
+
+import torch
+import yaml
+
+_NAMES_SHOWN = 5
+
+
+def load_asr_model(
+    asr_train_config: Union[str, Path, None],
+    asr_model_file: Union[str, Path],
+    device: str = "cpu",
+    dtype: str = "float32",
+    weights_only: bool = True,
+) -> Tuple[torch.nn.Module, argparse.Namespace]:
+    """Build the model of an experiment and load its weights.
+
+    Args:
+        asr_train_config: `config.yaml` that ESPnet wrote while training; None
+            takes the one beside the model file.
+        asr_model_file: State dict that ESPnet wrote (`valid.loss.ave.pth`, ...).
+        device: "cpu", "cuda" or "cuda:N".
+        dtype: "float32" or "float64".
+        weights_only: Refuse pickled objects in the checkpoint.
+
+    Returns:
+        The model in eval mode, and the training arguments.
+
+    Raises:
+        FileNotFoundError: The config or the model file does not exist.
+        ValueError: The config does not describe an ASR model that this
+            installation can build, or the weights do not fit it exactly.
+    """
+    model_file = Path(asr_model_file)
+    config = Path(asr_train_config or model_file.parent / "config.yaml")
+    train_args = read_train_config(config)
+    # Before the build, which takes ten seconds: a wrong path should not.
+    state = read_state_dict(model_file, weights_only)
+
+    import espnet_blankskip
+    from espnet_blankskip.upstream import asr_task
+
+    espnet_blankskip.register()
+    try:
+        model = asr_task().build_model(train_args)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"--asr_train_config {config}: {error}") from error
+    load_weights(model, state, str(model_file), str(config))
+    model.to(device=device, dtype=getattr(torch, dtype)).eval()
+    return model, train_args
+
+
+def read_train_config(config: Path) -> argparse.Namespace:
+    """Read the YAML that ESPnet wrote beside the checkpoint.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not YAML, or lacks what an ASR model needs.
+    """
+    if not config.is_file():
+        raise FileNotFoundError(f"--asr_train_config: no such file: {config}")
+    try:
+        values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        line = str(error).replace("\n", " ")
+        raise ValueError(f"--asr_train_config {config} is not YAML: {line}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"--asr_train_config {config} is not a YAML mapping")
+    for key in ("token_list", "encoder", "encoder_conf"):
+        if values.get(key) is None:
+            raise ValueError(
+                f"--asr_train_config {config} lacks '{key}': is it the config.yaml "
+                "that asr_train wrote into the experiment folder?"
+            )
+    return argparse.Namespace(**values)
+
+
+def read_state_dict(
+    model_file: Path, weights_only: bool = True
+) -> Dict[str, torch.Tensor]:
+    """Read a checkpoint that holds a state dict and nothing else.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, needs unpickling, or is the trainer's resume
+            file (`checkpoint.pth`) instead of a model.
+    """
+    if not model_file.is_file():
+        raise FileNotFoundError(f"--asr_model_file: no such file: {model_file}")
+    try:
+        state = torch.load(model_file, map_location="cpu", weights_only=weights_only)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        line = str(error).strip().split("\n")[0]
+        raise ValueError(
+            f"--asr_model_file {model_file} cannot be read as plain weights: {line}"
+        ) from None
+    tensors = isinstance(state, dict) and all(
+        isinstance(v, torch.Tensor) for v in state.values()
+    )
+    if not tensors:
+        hint = ""
+        if isinstance(state, dict) and "model" in state and "optimizers" in state:
+            hint = " (it is the trainer's resume file; use e.g. valid.loss.ave.pth)"
+        raise ValueError(f"--asr_model_file {model_file} is not a state dict{hint}")
+    return state
+
+
+def load_weights(
+    model: torch.nn.Module,
+    state: Dict[str, torch.Tensor],
+    model_file: str,
+    config: Optional[str] = None,
+) -> None:
+    """Load a state dict, refusing any missing, unexpected or misshapen weight.
+
+    Args:
+        model: Model to fill.
+        state: Weights by name.
+        model_file: Where they came from, for messages.
+        config: Where the model came from, for messages.
+
+    Raises:
+        ValueError: Names and shapes do not match exactly.
+    """
+    own = model.state_dict()
+    where = f"{model_file} does not fit {config or 'the model'}: "
+    for name in ("ctc.ctc_lo.bias", "ctc.ctc_lo.weight"):
+        if name in own and name in state and own[name].shape != state[name].shape:
+            raise ValueError(
+                f"{where}another vocabulary ({name} is {tuple(state[name].shape)} in "
+                f"the checkpoint, {tuple(own[name].shape)} by the config's token_list)"
+            )
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own]
+    misshapen = [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and own[name].shape != state[name].shape
+    ]
+    faults = [
+        f"{word} {_shorten(names)}"
+        for word, names in (
+            ("missing weights:", missing),
+            ("unexpected weights:", unexpected),
+            ("other shapes:", misshapen),
+        )
+        if names
+    ]
+    if faults:
+        raise ValueError(where + "; ".join(faults))
+    model.load_state_dict(state, strict=True)
+
+
+def _shorten(names) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    rest = len(names) - _NAMES_SHOWN
+    return shown + (f" and {rest} more" if rest > 0 else "")

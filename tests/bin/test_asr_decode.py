@@ -1,0 +1,213 @@
+"""The decode stage finishes its list, names what it could not use, and counts."""
+
+import datetime
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_experiment import write_experiment
+
+from espnet_blankskip.bin import asr_decode
+
+RATE = 8000
+OUTPUTS = ("text", "token", "token_int", "score", "depth")
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    return write_experiment(tmp_path_factory.mktemp("exp"))
+
+
+@pytest.fixture
+def wav_scp(tmp_path):
+    """Three good utterances among four bad ones."""
+    rng = np.random.default_rng(0)
+    lines = []
+
+    def add(name, samples, rate=RATE, **options):
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, samples, rate, **options)
+        lines.append(f"{name} {path}")
+        return path
+
+    def noise(seconds):
+        return rng.normal(0, 0.1, int(seconds * RATE))
+
+    add("a-good", noise(1.0))
+    add("b-rate", noise(1.0), rate=16000)
+    add("c-short", noise(0.02))
+    add("d-stereo", noise(1.5).reshape(-1, 2))
+    lines.append(f"e-missing {tmp_path}/nothing.wav")
+    path = add("f-cut", noise(1.0))
+    path.write_bytes(path.read_bytes()[:999])
+    add("g-good", noise(0.7))
+    scp = tmp_path / "wav.scp"
+    scp.write_text("\n".join(lines) + "\n")
+    return scp
+
+
+def run(experiment, wav_scp, out, *options):
+    config, model = experiment
+    return asr_decode.main(
+        [
+            "--output_dir", str(out),
+            "--data_path_and_name_and_type", f"{wav_scp},speech,sound",
+            "--asr_train_config", str(config),
+            "--asr_model_file", str(model),
+            *options,
+        ]
+    )  # fmt: skip
+
+
+def table(path):
+    rows = [line.split(maxsplit=1) for line in path.read_text().splitlines()]
+    return {row[0]: row[1] if len(row) > 1 else "" for row in rows}
+
+
+@pytest.mark.parametrize("batch_size", ["1", "3"])
+def test_bad_audio_is_named_and_the_rest_decoded(
+    experiment, wav_scp, tmp_path, caplog, batch_size
+):
+    caplog.set_level("INFO")
+    out = tmp_path / "out"
+    status = run(experiment, wav_scp, out, "--batch_size", batch_size)
+    assert status == 0
+    ids = list(table(wav_scp))
+    for name in OUTPUTS:
+        assert list(table(out / "1best_recog" / name)) == ids
+    failed = table(out / "1best_recog" / "failed")
+    assert list(failed) == ["b-rate", "c-short", "e-missing", "f-cut"]
+    for utt_id in failed:
+        assert table(out / "1best_recog" / "text")[utt_id] == ""
+        assert sum(f"'{utt_id}'" in m for m in caplog.messages) == 1
+    assert [m for m in caplog.messages if "decoded 3 of 7 utterances, failed 4" in m]
+    tokens = table(out / "1best_recog" / "token")
+    texts = table(out / "1best_recog" / "text")
+    assert any(texts.values())
+    for utt_id, ints in table(out / "1best_recog" / "token_int").items():
+        assert len(ints.split()) == len(tokens[utt_id].split())
+    kept, total, layers, *seconds = table(out / "1best_recog" / "depth")[
+        "a-good"
+    ].split()
+    assert 0 <= int(kept) <= int(total)
+    assert 2 * int(total) <= int(layers) <= 4 * int(total)
+    assert float(seconds[0]) <= float(seconds[1])
+    assert float(seconds[2]) == 1.0
+
+
+def test_log_has_the_pairs_that_calculate_rtf_needs(experiment, wav_scp, tmp_path):
+    """Run as a process, read its log the way ESPnet's calculate_rtf.py does."""
+    config, model = experiment
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "espnet_blankskip",
+            "-m", "espnet_blankskip.bin.asr_decode",
+            "--output_dir", str(out),
+            "--data_path_and_name_and_type", f"{wav_scp},speech,sound",
+            "--asr_train_config", str(config),
+            "--asr_model_file", str(model),
+            "--batch_size", "2",
+            "--ngpu", "0", "--num_workers", "1", "--seed", "0",
+        ],
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    begin, end, lengths, order = [], [], [], []
+    for line in done.stderr.splitlines():
+        if "INFO: speech length: " in line:
+            lengths.append(int(line.split("speech length: ")[1]))
+            begin.append(_time(line))
+            order.append("begin")
+        elif "INFO: best hypo" in line:
+            end.append(_time(line))
+            order.append("end")
+    assert order == ["begin", "end"] * 3
+    assert sorted(lengths) == [5600, 6000, 8000]
+    spent = sum((e - b).total_seconds() for b, e in zip(begin, end))
+    assert 0 <= spent < 60
+
+
+def _time(line):
+    stamp = re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \(\w+:\d+\) ", line)
+    assert stamp, line
+    return datetime.datetime.strptime(line.split(" (")[0], "%Y-%m-%d %H:%M:%S,%f")
+
+
+def test_key_file_chooses_and_unknown_keys_are_named(experiment, wav_scp, tmp_path):
+    keys = tmp_path / "keys.1.scp"
+    keys.write_text("g-good somewhere\nz-unknown\n")
+    out = tmp_path / "out"
+    assert run(experiment, wav_scp, out, "--key_file", str(keys)) == 0
+    assert list(table(out / "1best_recog" / "text")) == ["g-good", "z-unknown"]
+    assert "not in" in table(out / "1best_recog" / "failed")["z-unknown"]
+
+
+def test_nothing_decoded_is_status_one(experiment, tmp_path):
+    scp = tmp_path / "wav.scp"
+    scp.write_text("a /nowhere/a.wav\nb /nowhere/b.wav\n")
+    out = tmp_path / "out"
+    assert run(experiment, scp, out) == 1
+    assert list(table(out / "1best_recog" / "failed")) == ["a", "b"]
+
+
+def test_a_killed_job_leaves_nothing_that_looks_done(
+    experiment, wav_scp, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    assert run(experiment, wav_scp, out) == 0
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(asr_decode, "_decode_batch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment, wav_scp, out)
+    assert not (out / "1best_recog").exists()
+
+
+def test_config_file_sets_defaults(experiment, wav_scp, tmp_path):
+    config = tmp_path / "decode.yaml"
+    config.write_text("mode: intermediate\n")
+    out = tmp_path / "out"
+    assert run(experiment, wav_scp, out, "--config", str(config)) == 0
+    kept, total, layers = table(out / "1best_recog" / "depth")["a-good"].split()[:3]
+    assert int(kept) == 0 and int(layers) == 2 * int(total)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--mode", "dense", "--batch_size", "0"], "--batch_size 0"),
+        (["--blank_threshold", "0.3"], "blank_threshold=0.3 must be at least 0.5"),
+        (["--asr_model_file", "nowhere.pth"], "nowhere.pth"),
+        (["--key_file", "nowhere.scp"], "nowhere.scp"),
+        (["--data_path_and_name_and_type", "a,text,text"], "expected exactly one"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    experiment, wav_scp, tmp_path, capsys, options, words
+):
+    assert run(experiment, wav_scp, tmp_path / "out", *options) == 2
+    lines = [x for x in capsys.readouterr().err.splitlines() if "asr_decode:" in x]
+    assert len(lines) == 1 and words in lines[0]
+
+
+@pytest.mark.parametrize("name", ["", "_dense", "_intermediate"])
+def test_shipped_configs_are_understood(name, tmp_path):
+    from pathlib import Path
+
+    conf = Path(__file__).resolve().parents[2] / "conf"
+    args = asr_decode.get_parser().parse_args(
+        [
+            "--config", str(conf / f"decode_asr_ctc_greedy{name}.yaml"),
+            "--output_dir", "o",
+            "--data_path_and_name_and_type", "a,speech,sound",
+            "--asr_model_file", "m",
+        ]
+    )  # fmt: skip
+    assert args.mode == (name[1:] or "skipping")
