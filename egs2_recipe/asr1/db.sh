@@ -1,0 +1,13 @@
+# Where the corpora are. Sourced by local/data.sh. A value set here or in the
+# environment must exist; an empty one lets the data preparation look by itself:
+# in shared/data/CORPUS in or beside the checkout (and in every folder above), then in
+# downloads/ here, then in the corpus's public home, if it has one.
+
+# Folder with the recordings of the Free Spoken Digit Dataset (7_jackson_32.wav, ...)
+# or with a folder "recordings" of them.
+FSDD=${FSDD:-}
+
+# ESPnet's egs2/mini_an4/asr1/downloads.tar.gz, or the folder that holds it.
+MINI_AN4=${MINI_AN4:-}
+
+# The corpus "synthetic" is spoken by espeak-ng and has no source.

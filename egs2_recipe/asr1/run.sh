@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Train, decode and score a blank-skipping encoder: ./run.sh --corpus fsdd
+#
+# Takes the options of ESPnet's asr.sh, and --corpus. In an ESPnet tree (asr.sh lies
+# beside this file) asr.sh does the work; elsewhere espnet_blankskip.recipe does, with
+# the same options, stage numbers and folders.
+set -e
+set -u
+set -o pipefail
+
+fail() {
+    echo "run.sh: error: $1" >&2
+    exit "${2:-2}"
+}
+
+[ -f ./path.sh ] || fail "call it in its own folder: cd egs2_recipe/asr1 && ./run.sh"
+
+corpus=fsdd
+options=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --corpus)
+            [ $# -ge 2 ] || fail "--corpus needs a value"
+            corpus=$2
+            shift 2 ;;
+        --corpus=*)
+            corpus=${1#*=}
+            shift ;;
+        --help | -h)
+            options+=(--help)
+            shift ;;
+        *)
+            # Every other option has one value, which may look like an option.
+            options+=("$1")
+            shift
+            if [ $# -gt 0 ] && [[ "${options[-1]}" != *=* ]]; then
+                options+=("$1")
+                shift
+            fi ;;
+    esac
+done
+
+train_set=train_nodev
+valid_set=train_dev
+test_sets=test
+token_type=bpe
+nbpe=200
+fs=16k
+asr_config=conf/train_asr_blankskip_conformer.yaml
+case "${corpus}" in
+    fsdd)
+        token_type=word
+        fs=8k
+        asr_config=conf/train_asr_fsdd_blankskip_conformer.yaml ;;
+    mini_an4)
+        nbpe=30 ;;
+    synthetic)
+        ;;
+    *)
+        fail "--corpus ${corpus} must be one of fsdd, mini_an4, synthetic" ;;
+esac
+# The rows of the final table; asr.sh takes one configuration, the skipping one.
+decode=conf/decode_asr_ctc_greedy
+inference_config="${decode}_dense.yaml ${decode}.yaml ${decode}_intermediate.yaml"
+if [ -f ./asr.sh ]; then
+    inference_config=${decode}.yaml
+fi
+
+# An environment's activation script may use unset variables.
+set +u
+. ./path.sh
+. ./cmd.sh
+set -u
+
+ngpu=0
+if command -v nvidia-smi > /dev/null && nvidia-smi --list-gpus > /dev/null 2>&1; then
+    ngpu=1
+fi
+nj=$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo 2)
+
+# Given before the user's own options, which win.
+defaults=(
+    --python "python3 -m espnet_blankskip"
+    --ngpu "${ngpu}"
+    --nj "${nj}"
+    --inference_nj "${nj}"
+    --local_data_opts "--corpus ${corpus}"
+    --train_set "${train_set}"
+    --valid_set "${valid_set}"
+    --test_sets "${test_sets}"
+    --token_type "${token_type}"
+    --nbpe "${nbpe}"
+    --fs "${fs}"
+    --feats_type raw
+    --use_lm false
+    --asr_config "${asr_config}"
+    --inference_config "${inference_config}"
+    --inference_asr_model valid.loss.ave.pth
+)
+
+if [ -f ./asr.sh ]; then
+    exec ./asr.sh "${defaults[@]}" "${options[@]+"${options[@]}"}"
+fi
+exec python3 -m espnet_blankskip.recipe \
+    "${defaults[@]}" "${options[@]+"${options[@]}"}"

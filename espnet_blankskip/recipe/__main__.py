@@ -1,0 +1,46 @@
+"""``python -m espnet_blankskip.recipe``: asr.sh's stages with pip packages only."""
+
+import signal
+import sys
+from typing import Optional, Sequence
+
+from espnet_blankskip.recipe.option_list import OptionError
+from espnet_blankskip.recipe.options import parse_options
+from espnet_blankskip.recipe.tables import ListError
+from espnet_blankskip.recipe.terminal import StageError
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the recipe.
+
+    Args:
+        argv: Command line without the program's name.
+
+    Returns:
+        0; 1 after a failed stage; 2 after a wrong option; 130 after an interrupt.
+    """
+    try:
+        options = parse_options(sys.argv[1:] if argv is None else argv)
+    except OptionError as error:
+        print(f"run.sh: error: {error}", file=sys.stderr)
+        return 2
+    # So that a stage's children are stopped and its bars closed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    from espnet_blankskip.recipe.stages import run_stages
+
+    try:
+        run_stages(options)
+    except (StageError, ListError, OSError) as error:
+        details = getattr(error, "details", "")
+        if details:
+            print(details, file=sys.stderr)
+        print(f"run.sh: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("run.sh: interrupted; the same call goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

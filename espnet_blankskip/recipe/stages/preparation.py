@@ -1,0 +1,43 @@
+"""Stage 1: local/data.sh makes the data folders."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from espnet_blankskip.recipe.layout import DATA
+from espnet_blankskip.recipe.recipe_run import RecipeRun
+from espnet_blankskip.recipe.terminal import StageError, log
+
+SCRIPT = Path("local/data.sh")
+
+
+def prepare_data(run: RecipeRun) -> None:
+    """Run the corpus's own script, which shows its own progress."""
+    options = run.options
+    names = list(
+        dict.fromkeys([options.train_set, options.valid_set, *options.test_sets])
+    )
+    folders = [DATA / name for name in names]
+    marker = DATA / ".stage1.done"
+    facts = {
+        "local_data_opts": options.local_data_opts,
+        "sets": names,
+        "FSDD": os.environ.get("FSDD", ""),
+    }
+    complete = all((folder / "wav.scp").is_file() for folder in folders)
+    if complete and run.is_done(1, marker, facts, DATA):
+        return
+    marker.unlink(missing_ok=True)
+    if not SCRIPT.is_file():
+        raise StageError(f"stage 1: {SCRIPT} is missing: call run.sh in its own folder")
+    log(f"Stage 1: Data preparation for {', '.join(map(str, folders))}")
+    code = subprocess.call(["bash", str(SCRIPT), *options.local_data_opts])
+    if code != 0:
+        raise StageError(f"stage 1: {SCRIPT} ended with exit code {code}, see above")
+    for folder in folders:
+        if not (folder / "wav.scp").is_file():
+            raise StageError(
+                f"stage 1: {SCRIPT} made no {folder}: check --train_set, --valid_set, "
+                "--test_sets and --local_data_opts"
+            )
+    run.mark_done(marker, facts)

@@ -1,0 +1,45 @@
+"""ESPnet's own encoder with the weights of a blankskip checkpoint: the baseline."""
+
+import argparse
+import inspect
+
+import torch
+
+from espnet_blankskip.encoders.skipping import LayerSkipping
+from espnet_blankskip.upstream import ESPnetASRModel, asr_task
+
+PREFIX = "blankskip_"
+
+
+def build_stock_twin(
+    model: torch.nn.Module, train_args: argparse.Namespace
+) -> torch.nn.Module:
+    """Build the stock model of a blankskip checkpoint, key for key.
+
+    Args:
+        model: Trained model around a blankskip encoder.
+        train_args: The arguments it was built from.
+
+    Returns:
+        A stock ESPnet model in eval mode with the same weights and the same head.
+
+    Raises:
+        ValueError: The encoder has no stock counterpart.
+        RuntimeError: The weights do not fit it.
+    """
+    if not train_args.encoder.startswith(PREFIX):
+        raise ValueError(f"encoder {train_args.encoder} is not one of the plugin's")
+    ours = set(inspect.signature(LayerSkipping.__init__).parameters)
+    stock = set(inspect.signature(ESPnetASRModel.__init__).parameters)
+    args = argparse.Namespace(**vars(train_args))
+    args.encoder = train_args.encoder[len(PREFIX) :]
+    args.encoder_conf = {
+        k: v for k, v in train_args.encoder_conf.items() if k not in ours
+    }
+    args.model = "espnet"
+    args.model_conf = {k: v for k, v in train_args.model_conf.items() if k in stock}
+    twin = asr_task().build_model(args)
+    twin.load_state_dict(model.state_dict(), strict=True)
+    twin.ctc = model.ctc  # a factorized head reads the same weights differently
+    weight = next(model.parameters())
+    return twin.to(device=weight.device, dtype=weight.dtype).eval()

@@ -1,0 +1,208 @@
+"""Stages that run programs: what they need, and what a failure looks like."""
+
+import shlex
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from recipe_folder import SETS, make_data
+
+from espnet_blankskip.recipe import jobs
+from espnet_blankskip.recipe.__main__ import main
+from espnet_blankskip.recipe.real_time_factor import write_real_time_factor
+from espnet_blankskip.recipe.stages import training
+from espnet_blankskip.recipe.tables import read_table
+from espnet_blankskip.recipe.terminal import StageError
+from espnet_blankskip.recipe.training_log import TrainingProgress
+
+OPTIONS = ["--train_set", SETS[0], "--valid_set", SETS[1], "--test_sets", SETS[2]]
+OPTIONS += ["--fs", "8k", "--nj", "2", "--token_type", "char"]
+
+
+@pytest.fixture
+def recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_data(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "stage, message",
+    [
+        (4, f"stage 4 needs dump/raw/org/{SETS[0]}/wav.scp: run stages 1-3 first"),
+        (5, f"stage 5 needs dump/raw/{SETS[0]}/text: run stages 1-4 first"),
+        (10, f"stage 10 needs dump/raw/{SETS[0]}/wav.scp: run stages 1-4 first"),
+        (11, f"stage 11 needs dump/raw/{SETS[0]}/wav.scp: run stages 1-4 first"),
+        (12, f"stage 12 needs dump/raw/{SETS[2]}/wav.scp: run stages 1-4 first"),
+        (13, f"stage 13 needs dump/raw/{SETS[2]}/wav.scp: run stages 1-4 first"),
+        (14, "stage 14 needs exp/asr_train_raw_char/config.yaml: run stages 1-11"),
+    ],
+)
+def test_no_stage_begins_without_its_input(stage, message, recipe, capsys):
+    number = str(stage)
+    assert main([*OPTIONS, "--stage", number, "--stop_stage", number]) == 1
+    error = capsys.readouterr().err.strip().splitlines()
+    assert len(error) == 1
+    assert message in error[0]
+
+
+def test_a_full_disk_is_one_line(recipe, capsys):
+    assert main([*OPTIONS, "--stage", "3", "--min_free_gb", "1e9"]) == 1
+    error = capsys.readouterr().err.strip()
+    assert "stage 3 needs 1e+09 GB of free disk space" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_failing_data_script_stops_the_run(recipe, capfd):
+    (recipe / "local").mkdir()
+    (recipe / "local" / "data.sh").write_text("echo no such corpus: $*\nexit 3\n")
+    assert main([*OPTIONS, "--local_data_opts", "--corpus x"]) == 1
+    captured = capfd.readouterr()
+    assert "no such corpus: --corpus x" in captured.out
+    assert "local/data.sh ended with exit code 3" in captured.err
+
+
+def test_a_data_script_that_makes_another_set_is_reported(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "data.sh").write_text("mkdir -p data/other\n")
+    assert main(OPTIONS) == 1
+    assert f"made no data/{SETS[0]}" in capfd.readouterr().err
+
+
+STAND_IN = """
+import sys, time
+if "espnet2.bin.asr_train" in sys.argv:
+    print("line of the log")
+    print("RuntimeError: the reason of the failure")
+    sys.exit(5)
+"""
+
+
+def test_a_failing_program_shows_the_end_of_its_log(recipe, capsys):
+    stand_in = recipe / "stand_in.py"
+    stand_in.write_text(STAND_IN)
+    assert main([*OPTIONS, "--stage", "3", "--stop_stage", "4"]) == 0
+    tokens = recipe / "data/token_list/char/tokens.txt"
+    tokens.parent.mkdir(parents=True)
+    tokens.write_text("<blank>\n<unk>\no\n<sos/eos>\n")
+    python = shlex.join([sys.executable, str(stand_in)])
+    assert main([*OPTIONS, "--python", python, "--stage", "10"]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert "  | RuntimeError: the reason of the failure" in lines
+    what = "run.sh: error: stage 10: asr_train --collect_stats ended with exit code 5"
+    assert lines[-1].startswith(what)
+    log = Path(lines[-1].partition("its log: ")[2])
+    assert "line of the log" in log.read_text()
+    assert not (recipe / "exp/asr_stats_raw_char/train").exists()
+
+
+def test_a_program_that_is_not_there_is_one_line(recipe, capsys):
+    assert main([*OPTIONS, "--stage", "3", "--stop_stage", "5", "--python", "no"]) == 1
+    assert "--python no: No such file" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_one_failure_stops_the_other_jobs(tmp_path):
+    slow = jobs.Job(
+        [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "a"
+    )
+    bad = jobs.Job([sys.executable, "-c", "raise SystemExit(9)"], tmp_path / "b")
+    begun = time.monotonic()
+    with pytest.raises(StageError, match="exit code 9"):
+        jobs.run_jobs("two jobs", [slow, bad], at_once=2)
+    assert time.monotonic() - begun < 30
+
+
+def test_bpe_larger_than_the_text_allows_names_the_option(recipe, capsys):
+    bpe = ["--token_type", "bpe", "--nbpe", "5000", "--stage", "3", "--stop_stage", "5"]
+    assert main([*OPTIONS, *bpe]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "stage 5: --nbpe 5000: " in error and "too high" in error
+
+
+def test_bpe_tokens_stand_between_espnets_symbols(recipe):
+    bpe = ["--token_type", "bpe", "--nbpe", "9", "--stage", "3", "--stop_stage", "5"]
+    assert main([*OPTIONS, *bpe]) == 0
+    folder = recipe / "data/token_list/bpe_unigram9"
+    tokens = (folder / "tokens.txt").read_text().splitlines()
+    assert tokens[:2] == ["<blank>", "<unk>"] and tokens[-1] == "<sos/eos>"
+    assert len(tokens) == 9 and len(set(tokens)) == 9
+    assert (folder / "bpe.model").is_file()
+
+
+LOG = """\
+[train] mini-batch sizes summary: N-batch=10, mean=8.0, min=7, max=9
+2030-01-01 00:00:00,000 (trainer:338) INFO: 3/8epoch started
+2030-01-01 00:00:01,000 (trainer:811) INFO: 3epoch:train:1-5batch: loss=9.1
+"""
+RESULT = """\
+2030-01-01 00:00:02,000 (trainer:394) INFO: 3epoch results: [train] loss=9.000, \
+kept_ratio=0.9, [valid] loss_ctc=5.0, loss=4.125, kept_ratio=0.311, time=2 seconds
+"""
+
+
+def test_the_bar_follows_the_training_log(tmp_path):
+    path = tmp_path / "train.log"
+    epochs = []
+    with TrainingProgress(path, lambda: epochs.append(1)) as progress:
+        progress.update()
+        path.write_text(LOG)
+        progress.update()
+        assert progress.bar.total == 8
+        assert progress.bar.n == 2.5
+        assert progress.bar.initial == 2, "a resumed training begins in the middle"
+        with path.open("a") as stream:
+            stream.write(RESULT)
+        progress.update()
+        assert progress.bar.n == 3
+        assert "valid loss=4.125" in progress.bar.postfix
+        assert "kept=0.311" in progress.bar.postfix
+    assert epochs == [1]
+
+
+def save(path, content=b"weights"):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data", content)
+
+
+def test_a_checkpoint_cut_off_gives_way_to_the_last_whole_one(tmp_path):
+    checkpoint = tmp_path / training.CHECKPOINT
+    save(checkpoint, b"epoch 1")
+    training.copy_checkpoint(tmp_path)
+    save(checkpoint, b"epoch 2")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-10])
+    training.copy_checkpoint(tmp_path)
+    training.restore_checkpoint(tmp_path)
+    assert zipfile.ZipFile(checkpoint).read("data") == b"epoch 1"
+
+
+def test_the_only_checkpoint_cut_off_means_to_begin_anew(tmp_path, capsys):
+    checkpoint = tmp_path / training.CHECKPOINT
+    checkpoint.write_bytes(b"half a checkpoint")
+    training.restore_checkpoint(tmp_path)
+    assert not checkpoint.exists()
+    assert "starting anew" in capsys.readouterr().out
+
+
+def test_real_time_factor_is_decoding_time_over_audio_time(tmp_path):
+    stamp = "2030-01-01 00:00:0{},{:03d} (x:1) INFO: {}\n"
+    (tmp_path / "asr_inference.1.log").write_text(
+        stamp.format(1, 0, "speech length: 8000")
+        + stamp.format(1, 250, "best hypo: one")
+        # Begun, not finished: it must not be paired with the next one's end.
+        + stamp.format(2, 0, "speech length: 80")
+        + stamp.format(5, 0, "speech length: 16000")
+        + stamp.format(5, 500, "best hypo: two")
+    )
+    speed = write_real_time_factor(tmp_path, 8000)
+    assert speed["rtf"] == 0.25
+    assert speed["utterances"] == 2
+    assert "RTF: 0.250" in (tmp_path / "calculate_rtf.log").read_text()
+    assert read_table(tmp_path / "calculate_rtf.log")["Latency:"].startswith("375")
+
+
+def test_more_gpus_than_there_are_is_one_line():
+    with pytest.raises(StageError, match="--ngpu 99, but"):
+        training.need_gpus(99)
