@@ -7,6 +7,7 @@ package is imported in spawned children too, which makes them know the plugin.
 """
 
 import importlib
+import importlib.util
 import os
 import runpy
 import sys
@@ -32,7 +33,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     if argv[0] == "-m":
         return _run_module(argv[1], argv[2:])
     if argv[0] == "-c":
-        sys.argv = argv
+        sys.argv = ["-c"] + argv[2:]
         exec(compile(argv[1], "<string>", "exec"), {"__name__": "__main__"})
         return 0
     if not os.path.exists(argv[0]):
@@ -46,9 +47,12 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _run_module(name: str, args: List[str]) -> int:
-    if importlib.util.find_spec(name) is None:
+    if not _module_exists(name):
         print(f"espnet_blankskip: no module named {name}", file=sys.stderr)
         return 2
+    # A spawned child starts with its parent's main module, but not with one called
+    # "x.__main__"; under the package's name it does, and so registers the plugin.
+    sys.modules["__main__"].__spec__ = importlib.util.find_spec("espnet_blankskip")
     sys.argv = [name] + args
     module = importlib.import_module(name)
     # Executing a module a second time, as runpy would, gives it fresh class
@@ -57,6 +61,17 @@ def _run_module(name: str, args: List[str]) -> int:
         return module.main() or 0
     runpy.run_module(name, run_name="__main__", alter_sys=True)
     return 0
+
+
+def _module_exists(name: str) -> bool:
+    if name.startswith("."):
+        return False
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError as missing:
+        if missing.name and f"{name}.".startswith(f"{missing.name}."):
+            return False
+        raise  # the module is there, and needs another one that is not
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ class FactorizedCTC(CTC):
             Loss averaged over the batch (), or per utterance divided by the batch
             size (B,) where ``reduce`` is off, as ESPnet has it.
         """
-        log_probs = compose_log_probs(th_pred.float())
+        exact = torch.promote_types(th_pred.dtype, torch.float32)
+        log_probs = compose_log_probs(th_pred.to(exact))
         loss = self.ctc_loss(log_probs, th_target, th_ilen, th_olen) / th_pred.size(1)
         return loss.sum() if self.reduce else loss
 

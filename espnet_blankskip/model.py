@@ -210,7 +210,8 @@ class BlankSkipASRModel(ESPnetASRModel):
             self._teacher_watch.update(
                 float(stats["loss_ctc"]), float(sum(inter)) / len(inter)
             )
-        if self.encoder.training_steps < self.kd_warmup_steps:
+        # the encoder has counted this batch already
+        if self.encoder.training_steps <= self.kd_warmup_steps:
             return False
         ready = not inter or self._teacher_watch.teacher_is_better
         if ready != self._teacher_was_ready:

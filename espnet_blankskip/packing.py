@@ -20,6 +20,7 @@ class PackedFrames:
         rows: ``index`` into the batch flattened to B*T rows (B*N,) long, with
             padding sent to an extra row B*T.
         time: T, the length of the original time axis in frames.
+        padded: whether any utterance has fewer chosen frames than the longest one.
     """
 
     index: torch.Tensor
@@ -27,11 +28,7 @@ class PackedFrames:
     valid: torch.Tensor
     rows: torch.Tensor
     time: int
-
-    @property
-    def padded(self) -> bool:
-        """Whether any utterance has fewer chosen frames than the longest one."""
-        return not bool(self.valid.all())
+    padded: bool
 
 
 def pack_frames(chosen: torch.Tensor) -> PackedFrames:
@@ -47,14 +44,15 @@ def pack_frames(chosen: torch.Tensor) -> PackedFrames:
     """
     batch, time = chosen.shape
     lens = chosen.sum(1)
-    width = max(1, int(lens.max())) if batch else 1
+    shortest, longest = (int(n) for n in lens.aminmax())
+    width = max(1, longest)
     # a stable sort of "not chosen" puts the chosen positions first, in order
     order = torch.sort((~chosen).to(torch.uint8), dim=1, stable=True).indices
     valid = torch.arange(width, device=chosen.device) < lens.unsqueeze(1)
     index = order[:, :width].masked_fill(~valid, 0)
     offset = torch.arange(batch, device=chosen.device).unsqueeze(1) * time
     rows = (index + offset).masked_fill(~valid, batch * time).reshape(-1)
-    return PackedFrames(index, lens, valid, rows, time)
+    return PackedFrames(index, lens, valid, rows, time, shortest < width)
 
 
 def gather_frames(full: torch.Tensor, frames: PackedFrames) -> torch.Tensor:
@@ -64,6 +62,8 @@ def gather_frames(full: torch.Tensor, frames: PackedFrames) -> torch.Tensor:
     """
     batch, time, channels = full.shape
     flat = full.reshape(batch * time, channels)
+    if not frames.padded:
+        return flat.index_select(0, frames.rows).view(batch, -1, channels)
     picked = flat.index_select(0, frames.rows.clamp(max=batch * time - 1))
     picked = picked.view(batch, -1, channels)
     return picked.masked_fill(~frames.valid.unsqueeze(-1), 0.0)

@@ -1,6 +1,7 @@
 """``encoder: blankskip_conformer``: ESPnet's conformer with layer skipping."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from espnet_blankskip.encoders.skipping import LayerSkipping
@@ -80,12 +81,10 @@ def _convolution(module: torch.nn.Module, x: Tensor, mixing, prepare) -> Tensor:
     """ESPnet's ConvolutionModule with true-time depthwise part: (B, N, D) both ways."""
 
     def project(states):
-        return torch.nn.functional.glu(
-            module.pointwise_conv1(states.transpose(1, 2)), dim=1
-        )
+        return F.glu(mixing.pointwise(module.pointwise_conv1, states), dim=-1)
 
     h = mixing.depthwise(
         module.depthwise_conv, project(x), lambda stale: project(prepare(stale))
     )
     h = module.activation(mixing.batch_norm(module.norm, h))
-    return module.pointwise_conv2(h).transpose(1, 2)
+    return mixing.pointwise(module.pointwise_conv2, h)

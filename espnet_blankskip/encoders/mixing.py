@@ -8,19 +8,18 @@ convolution sees true neighbours in time.
 """
 
 import math
-from typing import Callable, Optional
+from typing import Callable, List, Optional
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from espnet_blankskip.encoders.positions import PositionTables
 from espnet_blankskip.gate import widen
-from espnet_blankskip.packing import (
-    PackedFrames,
-    gather_frames,
-    pack_frames,
-    scatter_frames,
+from espnet_blankskip.packing import PackedFrames, gather_frames, pack_frames
+from espnet_blankskip.upstream import (
+    RelPositionMultiHeadedAttention,
 )
-from espnet_blankskip.upstream import RelPositionMultiHeadedAttention
 
 Prepare = Callable[[Tensor], Tensor]
 
@@ -35,10 +34,12 @@ class AllFrames:
     Args:
         valid: (B, T) bool, False on padding.
         pos_emb: positional encoding for the attention, or None.
+        prompt: what layers are told beside the audio, or None; only handed on.
     """
 
-    def __init__(self, valid: Tensor, pos_emb: Optional[Tensor]):
+    def __init__(self, valid: Tensor, pos_emb: Optional[Tensor], prompt=None):
         self.valid = valid
+        self.prompt = prompt
         self.pos_emb = pos_emb
         self.mask = valid.unsqueeze(1)
         self.padded = not bool(valid.all())
@@ -49,17 +50,23 @@ class AllFrames:
             return attn(x, x, x, self.mask)
         return attn(x, x, x, self.pos_emb, self.mask)
 
+    def pointwise(self, conv: torch.nn.Conv1d, x: Tensor) -> Tensor:
+        """Convolution of width 1: (B, T, C) -> (B, T, C')."""
+        return conv(x.transpose(1, 2)).transpose(1, 2)
+
     def depthwise(
         self, conv: torch.nn.Conv1d, x: Tensor, project: Optional[Prepare] = None
     ) -> Tensor:
-        """Depthwise convolution over time: (B, C, T) -> (B, C, T)."""
+        """Depthwise convolution over time: (B, T, C) -> (B, T, C)."""
         if self.padded:
-            x = x.masked_fill(~self.mask, 0.0)
-        return conv(x)
+            x = x.masked_fill(~self.valid.unsqueeze(-1), 0.0)
+        return conv(x.transpose(1, 2)).transpose(1, 2)
 
     def batch_norm(self, norm: torch.nn.Module, x: Tensor) -> Tensor:
-        """Batch normalization over valid frames: (B, C, T) -> (B, C, T)."""
-        return _norm_over(norm, x, self.valid if self.padded else None)
+        """Batch normalization over valid frames: (B, T, C) -> (B, T, C)."""
+        if norm.training and (self.padded or x.size(0) * x.size(1) < 2):
+            return _norm_valid(norm, x, self.valid)
+        return norm(x.transpose(1, 2)).transpose(1, 2)
 
 
 class KeptFrames:
@@ -71,10 +78,12 @@ class KeptFrames:
         valid: (B, T) bool, False on padding.
         stale: last states of all frames (B, T, D); read at skipped frames.
         pos_emb: relative positional encoding (1, 2T-1, D), or None.
+        positions: projects it, from memory where that is allowed.
         conv_context: what the convolution sees at a skipped frame: "stale" (its last
             state), "zero", or "packed" (time is collapsed; for models trained so).
         attn_context: keys and values are the "kept" frames, or "all".
         conv_radius: frames that the convolution reaches on each side.
+        prompt: what layers are told beside the audio, or None; only handed on.
     """
 
     def __init__(
@@ -84,29 +93,39 @@ class KeptFrames:
         valid: Tensor,
         stale: Tensor,
         pos_emb: Optional[Tensor],
+        positions: PositionTables,
         conv_context: str,
         attn_context: str,
         conv_radius: int,
+        prompt=None,
     ):
         self.frames = frames
-        self.valid = frames.valid
-        self.collapsed = conv_context == "packed"
+        self.prompt = prompt
         self.pos_emb = pos_emb
+        self.positions = positions
+        self.collapsed = conv_context == "packed"
         skipped = valid & ~running
 
-        self.key_index, self.key_mask = frames.index, frames.valid.unsqueeze(1)
+        keys, key_valid = frames.index, frames.valid
         self.attn_stale = None
         if attn_context == "all":
             others = pack_frames(skipped)
             self.attn_stale = gather_frames(stale, others)
-            self.key_index = torch.cat([frames.index, others.index], 1)
-            self.key_mask = torch.cat([frames.valid, others.valid], 1).unsqueeze(1)
+            keys = torch.cat([keys, others.index], 1)
+            key_valid = torch.cat([key_valid, others.valid], 1)
+        self.key_mask = None if bool(key_valid.all()) else key_valid.unsqueeze(1)
+        # (B, 1, N, M): frames from key to query, positive to the left
+        self.distance = (frames.index.unsqueeze(2) - keys.unsqueeze(1)).unsqueeze(1)
 
-        self.conv_frames = self.conv_stale = None
+        self.conv_stale = None
+        parts = [frames]
         if conv_context == "stale" and conv_radius > 0:
             # a skipped frame that no kept frame can see need not be projected
-            self.conv_frames = pack_frames(skipped & widen(running, conv_radius))
-            self.conv_stale = gather_frames(stale, self.conv_frames)
+            context = pack_frames(skipped & widen(running, conv_radius))
+            self.conv_stale = gather_frames(stale, context)
+            parts.append(context)
+        self.kept_cells = _source_of_cells(parts[:1])
+        self.all_cells = _source_of_cells(parts)
 
     def attention(self, attn: torch.nn.Module, x: Tensor, prepare: Prepare) -> Tensor:
         """Self-attention at true distances: prepared states (B, N, D) -> (B, N, D)."""
@@ -123,54 +142,93 @@ class KeptFrames:
     def _relative_scores(self, attn, q: Tensor, k: Tensor) -> Tensor:
         """Attention scores (B, H, N, M) of Dai et al. 2019 (arXiv 1901.02860), 3.3."""
         heads, d_k = attn.h, attn.d_k
-        p = attn.linear_pos(self.pos_emb).view(1, -1, heads, d_k).transpose(1, 2)
+        p = self.positions.project(attn.linear_pos, self.pos_emb)
+        p = p.view(-1, heads, d_k).permute(1, 2, 0)
         content = torch.matmul(q + attn.pos_bias_u.unsqueeze(1), k.transpose(-2, -1))
-        position = torch.matmul(q + attn.pos_bias_v.unsqueeze(1), p.transpose(-2, -1))
+        position = torch.matmul(q + attn.pos_bias_v.unsqueeze(1), p)
         # row T-1 of the table is distance 0, row T-1-d is d frames to the left
-        distance = self.frames.index.unsqueeze(2) - self.key_index.unsqueeze(1)
-        row = (self.frames.time - 1 - distance).unsqueeze(1)
-        position = position.gather(-1, row.expand(-1, heads, -1, -1))
+        row = (self.frames.time - 1 - self.distance).expand(-1, heads, -1, -1)
+        position = position.gather(-1, row)
         if attn.zero_triu:
-            position = position.masked_fill(distance.unsqueeze(1) < 0, 0.0)
+            position = position.masked_fill(self.distance < 0, 0.0)
         return (content + position) / math.sqrt(d_k)
+
+    def pointwise(self, conv: torch.nn.Conv1d, x: Tensor) -> Tensor:
+        """Convolution of width 1, as a linear layer: (B, N, C) -> (B, N, C')."""
+        return F.linear(x, conv.weight.squeeze(-1), conv.bias)
 
     def depthwise(
         self, conv: torch.nn.Conv1d, x: Tensor, project: Optional[Prepare] = None
     ) -> Tensor:
-        """Depthwise convolution on the true time axis: (B, C, N) -> (B, C, N).
+        """Depthwise convolution on the true time axis: (B, N, C) -> (B, N, C).
 
         Args:
             conv: the layer's depthwise convolution.
             x: its input at kept frames.
-            project: maps stale states (B, M, D) to the same input (B, C, M).
+            project: maps stale states (B, M, D) to the same input (B, M, C); without
+                it, skipped frames count as zeros.
         """
-        rows = x.transpose(1, 2)
         if self.collapsed:
-            return conv(x.masked_fill(~self.valid.unsqueeze(1), 0.0))
-        grid = rows.new_zeros(rows.size(0), self.frames.time, rows.size(2))
-        if self.conv_stale is not None:
-            context = project(self.conv_stale).transpose(1, 2)
-            grid = scatter_frames(grid, context, self.conv_frames)
-        grid = scatter_frames(grid, rows, self.frames)
-        return gather_frames(
-            conv(grid.transpose(1, 2)).transpose(1, 2), self.frames
-        ).transpose(1, 2)
+            return _depthwise(conv, x.masked_fill(~self.frames.valid.unsqueeze(-1), 0))
+        batch, _, channels = x.shape
+        rows, cells = [x.reshape(-1, channels)], self.kept_cells
+        if self.conv_stale is not None and project is not None:
+            rows.append(project(self.conv_stale).reshape(-1, channels))
+            cells = self.all_cells
+        rows.append(x.new_zeros(1, channels))
+        grid = torch.cat(rows).index_select(0, cells).view(batch, -1, channels)
+        return gather_frames(_depthwise(conv, grid), self.frames)
 
     def batch_norm(self, norm: torch.nn.Module, x: Tensor) -> Tensor:
-        """Batch normalization over kept frames: (B, C, N) -> (B, C, N)."""
-        return _norm_over(norm, x, self.valid)
+        """Batch normalization over kept frames: (B, N, C) -> (B, N, C)."""
+        if norm.training:
+            return _norm_valid(norm, x, self.frames.valid)
+        return norm(x.reshape(-1, x.size(-1))).view_as(x)
 
 
-def _norm_over(norm: torch.nn.Module, x: Tensor, valid: Optional[Tensor]) -> Tensor:
-    """Normalize (B, C, N); in training, statistics come from the valid frames only."""
-    if valid is None or not norm.training:
-        return norm(x)
-    rows = x.transpose(1, 2)[valid]
+def _source_of_cells(parts: List[PackedFrames]) -> Tensor:
+    """For each cell of the time axis (B*T,), the packed row that belongs there.
+
+    Rows count through all parts, padding included; a cell that no part fills gets
+    the row after the last one.
+    """
+    cells = parts[0].index.size(0) * parts[0].time
+    rows = torch.cat([part.rows for part in parts])
+    source = rows.new_full((cells + 1,), rows.numel())
+    source[rows] = torch.arange(rows.numel(), device=rows.device)
+    return source[:-1]  # the last cell collected the padding
+
+
+def _depthwise(conv: torch.nn.Conv1d, x: Tensor) -> Tensor:
+    """Depthwise convolution (B, T, C) -> (B, T, C) without turning the axes.
+
+    The two-dimensional kernel for channels-last memory is over ten times faster on
+    CPUs than the one-dimensional one.
+    """
+    image = x.unsqueeze(1).permute(0, 3, 1, 2)
+    image = F.conv2d(
+        image,
+        conv.weight.unsqueeze(2),
+        conv.bias,
+        padding=(0, conv.padding[0]),
+        groups=conv.groups,
+    )
+    return image.permute(0, 2, 3, 1).squeeze(1)
+
+
+def _norm_valid(norm: torch.nn.Module, x: Tensor, valid: Tensor) -> Tensor:
+    """Normalize (B, N, C) in training, with statistics of the valid frames only."""
+    rows = x[valid]
     if rows.size(0) < 2:
         # a variance needs two frames; running statistics keep the graph whole
-        return torch.nn.functional.batch_norm(
-            x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-        )
-    normed = torch.zeros_like(x.transpose(1, 2))
-    normed[valid] = norm(rows).to(normed.dtype)
-    return normed.transpose(1, 2)
+        return F.batch_norm(
+            x.transpose(1, 2),
+            norm.running_mean,
+            norm.running_var,
+            norm.weight,
+            norm.bias,
+            eps=norm.eps,
+        ).transpose(1, 2)
+    normed = torch.zeros_like(x)
+    normed[valid] = norm(rows).to(x.dtype)
+    return normed

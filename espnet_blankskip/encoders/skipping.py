@@ -12,11 +12,14 @@ from typing import List, Optional, Sequence, Tuple, Union
 import torch
 from torch import Tensor
 
+from espnet_blankskip.encoders.input_padding import padding_hidden
 from espnet_blankskip.encoders.mixing import AllFrames, KeptFrames
+from espnet_blankskip.encoders.positions import PositionTables
 from espnet_blankskip.gate import (
     BlankGate,
     blank_log_prob,
     check_gate_options,
+    is_count,
     keep_frames,
 )
 from espnet_blankskip.packing import gather_frames, pack_frames, scatter_frames
@@ -67,7 +70,9 @@ class LayerSkipping:
 
     The encoder below it provides ``embed``, ``encoders``, ``after_norm`` and
     ESPnet's interCTC options; the class that joins the two provides ``run_layer``,
-    ``conv_radius`` and ``frame_counter``.
+    ``conv_radius`` and ``frame_counter``, and may say otherwise in
+    ``embed_features``, ``drops_layer``, ``self_attention``, ``intermediate_states``
+    and ``final_states``.
 
     Args:
         *args, **kwargs: options of the ESPnet encoder.
@@ -93,6 +98,8 @@ class LayerSkipping:
         ValueError: naming the option and its allowed range.
     """
 
+    ctc_trim = False  # for encoders without that option
+
     def __init__(
         self,
         *args,
@@ -109,15 +116,16 @@ class LayerSkipping:
         super().__init__(*args, **kwargs)
         self.num_blocks = len(self.encoders)
         self.gate_layers = _checked_gate_layers(gate_layers, self.num_blocks)
+        self._built_gate_layers = list(self.gate_layers)
         self.set_gate(blank_threshold, spike_extension)
         _check_choice("gate_head", gate_head, GATE_HEADS)
         _check_choice("conv_context", conv_context, CONV_CONTEXTS)
         _check_choice("attn_context", attn_context, ATTN_CONTEXTS)
-        if not 0.0 <= float(train_skip) <= 1.0:
+        if not isinstance(train_skip, (int, float)) or not 0.0 <= train_skip <= 1.0:
             raise ValueError(
                 f"train_skip={train_skip} must be true, false or a probability in 0..1"
             )
-        if skip_warmup_steps != int(skip_warmup_steps) or skip_warmup_steps < 0:
+        if not is_count(skip_warmup_steps):
             raise ValueError(
                 f"skip_warmup_steps={skip_warmup_steps} must be a whole number >= 0"
             )
@@ -128,6 +136,7 @@ class LayerSkipping:
         self.skip_warmup_steps = int(skip_warmup_steps)
         self.last_kept = None  # (B, T) bool, what the gates chose in the last batch
         self.last_gate_logits = None  # (B, T), of a gate with a head of its own
+        self._positions = PositionTables()
         self._counted_steps = 0
         self._warned_no_ctc = False
         if self.gate_layers:
@@ -158,8 +167,16 @@ class LayerSkipping:
         self,
         blank_threshold: Optional[float] = None,
         spike_extension: Optional[int] = None,
+        gate_layers: Optional[Sequence[int]] = None,
+        conv_context: Optional[str] = None,
+        attn_context: Optional[str] = None,
     ) -> None:
         """Change the gate at run time; None leaves an option as it is.
+
+        Args:
+            blank_threshold, spike_extension, conv_context, attn_context: as for the
+                class.
+            gate_layers: some of ``possible_gates``.
 
         Raises:
             ValueError: naming the option and its allowed range.
@@ -167,8 +184,31 @@ class LayerSkipping:
         threshold = self.blank_threshold if blank_threshold is None else blank_threshold
         extension = self.spike_extension if spike_extension is None else spike_extension
         check_gate_options(threshold, extension)
+        if conv_context is not None:
+            _check_choice("conv_context", conv_context, CONV_CONTEXTS)
+        if attn_context is not None:
+            _check_choice("attn_context", attn_context, ATTN_CONTEXTS)
+        if gate_layers is not None:
+            self.gate_layers = self._chosen_gates(gate_layers)
+        # every check lies behind, so that an error leaves the gate as it was
+        if conv_context is not None:
+            self.conv_context = conv_context
+        if attn_context is not None:
+            self.attn_context = attn_context
         self.blank_threshold = float(threshold)
         self.spike_extension = int(extension)
+
+    @property
+    def possible_gates(self) -> List[int]:
+        """Layers that may gate at run time: those whose blanks a head can read.
+
+        The ``gate_layers`` the encoder was built with and, where the CTC head reads
+        the gate, its interCTC layers; none if it was built without a gate.
+        """
+        built = set(self._built_gate_layers)
+        if built and self.gate_head == "ctc":
+            built |= {n for n in self.interctc_layer_idx if n < self.num_blocks}
+        return sorted(built)
 
     @property
     def training_steps(self) -> int:
@@ -189,6 +229,7 @@ class LayerSkipping:
         masks: Optional[Tensor] = None,
         ctc: Optional[torch.nn.Module] = None,
         return_all_hs: bool = False,
+        prompt=None,
     ):
         """Encode a batch; the interface of ESPnet's encoders.
 
@@ -199,6 +240,8 @@ class LayerSkipping:
             masks: padding mask (B, T_in) bool, True on padding; instead of ``ilens``.
             ctc: the CTC head that the gates read.
             return_all_hs: also return the states after every layer.
+            prompt: what the encoder is told beside the audio, if it listens to any;
+                its ``frames`` stand before the audio and are never skipped.
 
         Returns:
             states (B, T, D), or a tuple of them and the intermediate outputs;
@@ -218,7 +261,7 @@ class LayerSkipping:
             self._warn_no_ctc()
         elif self.gate_layers and (not self.training or self._skips_this_batch()):
             mode = "skipping"
-        encoded, all_hs = self._encode(xs_pad, ilens, ctc, mode, return_all_hs)
+        encoded, all_hs = self._encode(xs_pad, ilens, ctc, mode, return_all_hs, prompt)
         if self.training:
             self._counted_steps += 1
         extra = encoded.intermediate or all_hs
@@ -231,6 +274,7 @@ class LayerSkipping:
         feats_lens: Tensor,
         ctc: Optional[torch.nn.Module] = None,
         mode: str = "skipping",
+        prompt=None,
     ) -> EncodedFrames:
         """Encode a batch and tell how deep each frame ran.
 
@@ -240,6 +284,7 @@ class LayerSkipping:
             ctc: the CTC head that the gates read.
             mode: "skipping"; "dense" (all frames through all layers); or
                 "intermediate" (all frames stop at the first gate layer).
+            prompt: as for ``forward``.
 
         Raises:
             ValueError: if ``mode`` is unknown, or needs a gate or CTC that is missing.
@@ -255,16 +300,16 @@ class LayerSkipping:
             )
         if mode == "skipping" and ctc is None:
             raise ValueError("mode=skipping needs the model's CTC to read the gate")
-        return self._encode(feats, feats_lens, ctc, mode)[0]
+        return self._encode(feats, feats_lens, ctc, mode, prompt=prompt)[0]
 
-    def _encode(self, xs_pad, ilens, ctc, mode, return_all_hs=False):
-        x, pos_emb, lens = self._subsample(xs_pad, ilens)
+    def _encode(self, xs_pad, ilens, ctc, mode, return_all_hs=False, prompt=None):
+        x, pos_emb, lens = self._subsample(xs_pad, ilens, prompt)
         valid = ~make_pad_mask(lens, maxlen=x.size(1)).to(x.device)
         frames = None  # PackedFrames once some have left
         left = stale = None  # output and last state of the frames that have left
         running, blank_logp = valid, None
         depth = valid.long() * self.num_blocks
-        mixing = AllFrames(valid, pos_emb)
+        mixing = AllFrames(valid, pos_emb, prompt)
         intermediate, all_hs = [], []
         reads_gate = mode == "skipping" or (self.training and ctc is not None)
 
@@ -272,6 +317,8 @@ class LayerSkipping:
             return packed if frames is None else scatter_frames(base, packed, frames)
 
         for number, layer in enumerate(self.encoders, start=1):
+            if self.drops_layer(number):
+                continue
             x = self.run_layer(layer, x, mixing)
             gate = number in self.gate_layers
             if return_all_hs:
@@ -280,7 +327,7 @@ class LayerSkipping:
             if not gate and not interctc:
                 continue
 
-            normed = self.after_norm(x) if self.normalize_before else x
+            normed = self.intermediate_states(x)
             out = full(normed, left)
             if interctc or self.gate_head == "ctc":
                 intermediate.append((number, out))
@@ -300,6 +347,8 @@ class LayerSkipping:
                 self.blank_threshold,
                 self.spike_extension,
             )
+            if prompt is not None:
+                keep[:, : prompt.frames] = True
             if mode == "skipping" and not keep.equal(running):
                 left, stale = self._as_output(out), full(x, stale)
                 depth = depth.masked_fill(running & ~keep, number)
@@ -311,15 +360,17 @@ class LayerSkipping:
                     valid,
                     stale,
                     pos_emb,
+                    self._positions,
                     self.conv_context,
                     self.attn_context,
                     self.conv_radius(),
+                    prompt,
                 )
             running = keep
 
         if reads_gate:
             self.last_kept = running
-        states = full(self.after_norm(x) if self.normalize_before else x, left)
+        states = full(self.final_states(x), left)
         if self.training and self.gate_layers and self.gate_head == "own":
             # in the graph even when nothing left, as distributed training insists
             states = states + 0.0 * self.blank_state
@@ -329,7 +380,7 @@ class LayerSkipping:
             states, lens, depth, kept, blank_logp, intermediate
         ), all_hs
 
-    def _subsample(self, xs_pad: Tensor, ilens: Tensor):
+    def _subsample(self, xs_pad: Tensor, ilens: Tensor, prompt=None):
         """Run the input layer: states (B, T, D), positional encoding, lengths (B,).
 
         An utterance gets the length that it has on its own. The stock mask counts up
@@ -345,16 +396,45 @@ class LayerSkipping:
             )
         lens = ilens.to(xs_pad.device)
         if hasattr(self.embed, "conv"):
-            x = self.embed(xs_pad, None)[0]
             for module in self.embed.conv:
                 if hasattr(module, "kernel_size"):
                     width, stride = module.kernel_size[0], module.stride[0]
                     lens = torch.div(lens - width, stride, rounding_mode="floor") + 1
             lens = lens.clamp(min=0)
-        else:
-            x = self.embed(xs_pad)
+        if prompt is not None:
+            lens = lens + prompt.frames
+        with padding_hidden(self.embed, lens):
+            x = self.embed_features(xs_pad, prompt)
         x, pos_emb = x if isinstance(x, tuple) else (x, None)
         return x, pos_emb, lens
+
+    def embed_features(self, xs_pad: Tensor, prompt=None):
+        """Run the input layer: features (B, T_in, F) -> (B, T, D).
+
+        Returns:
+            A tensor, or a tuple of it and the relative positional encoding.
+        """
+        if self.embed is None:
+            return xs_pad
+        if hasattr(self.embed, "conv"):
+            return self.embed(xs_pad, None)[0]
+        return self.embed(xs_pad)
+
+    def drops_layer(self, number: int) -> bool:
+        """Whether this batch leaves the layer out, for encoders with layer drop."""
+        return False
+
+    def self_attention(self, layer: torch.nn.Module) -> torch.nn.Module:
+        """Self-attention module of a layer."""
+        return layer.self_attn
+
+    def intermediate_states(self, x: Tensor) -> Tensor:
+        """States (B, N, D) after a layer, as its intermediate CTC reads them."""
+        return self.after_norm(x) if self.normalize_before else x
+
+    def final_states(self, x: Tensor) -> Tensor:
+        """States (B, N, D) after the last layer, as the CTC reads them."""
+        return self.after_norm(x) if self.normalize_before else x
 
     def _read_gate(self, x: Tensor, normed: Tensor, ctc) -> Tensor:
         """Log-probability of blank (B, N) at a gate, without gradient."""
@@ -368,6 +448,17 @@ class LayerSkipping:
         if self.gate_head == "ctc":
             return normed
         return self.blank_state.to(normed.dtype).expand_as(normed)
+
+    def _chosen_gates(self, gate_layers: Sequence[int]) -> List[int]:
+        gates = _checked_gate_layers(gate_layers, self.num_blocks)
+        possible = self.possible_gates
+        if not gates or not set(gates) <= set(possible):
+            raise ValueError(
+                f"gate_layers={gates} must be chosen from "
+                f"{possible or 'none: this encoder was built without a gate'}"
+                + (", the layers with an intermediate CTC" if possible else "")
+            )
+        return gates
 
     def _skips_this_batch(self) -> bool:
         if self.train_skip == 0.0 or self.training_steps < self.skip_warmup_steps:
@@ -384,7 +475,7 @@ class LayerSkipping:
 
     def _check_can_skip(self) -> None:
         """Refuse stock options whose meaning depends on unbroken time."""
-        attn = self.encoders[0].self_attn
+        attn = self.self_attention(self.encoders[0])
         if isinstance(attn, LegacyRelPositionMultiHeadedAttention):
             raise ValueError(
                 "gate_layers needs rel_pos_type=latest (or selfattn): the legacy "
@@ -404,7 +495,8 @@ class LayerSkipping:
 
 
 def _checked_gate_layers(gate_layers: Sequence[int], num_blocks: int) -> List[int]:
-    layers = [gate_layers] if isinstance(gate_layers, int) else list(gate_layers)
+    several = isinstance(gate_layers, (list, tuple))
+    layers = list(gate_layers) if several else [gate_layers]
     good = all(isinstance(n, int) and 1 <= n < num_blocks for n in layers)
     if not good or layers != sorted(set(layers)):
         raise ValueError(
