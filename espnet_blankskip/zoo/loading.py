@@ -1,0 +1,151 @@
+"""Build a checkpoint's model and give it every weight by name."""
+
+import contextlib
+import io
+import logging
+from argparse import Namespace
+from typing import Any, Dict, List, Optional, Tuple
+
+import torch
+from packaging.version import InvalidVersion, Version
+
+from espnet_blankskip.checkpoint import load_weights
+from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
+from espnet_blankskip.zoo.errors import CheckpointError
+from espnet_blankskip.zoo.inspection import Inspection, look_inside
+from espnet_blankskip.zoo.weights import read_weights
+
+# written by ESPnet's trainer beside the options of its parser
+_NOT_OPTIONS = {"config", "version", "distributed", "required"}
+_UNSET = (None, False, "", [], {})
+
+
+def load_checkpoint(
+    source: str, device: str = "cpu", dtype: str = "float32"
+) -> Tuple[torch.nn.Module, Namespace, Inspection]:
+    """Load a zoo tag, zip, folder or experiment.
+
+    Args:
+        source: as for ``open_checkpoint``.
+        device: "cpu", "cuda" or "cuda:N".
+        dtype: "float32" or "float64".
+
+    Returns:
+        The model in eval mode, its training arguments, and what ``inspect`` says.
+
+    Raises:
+        CheckpointError: naming the option or weight at fault. Nothing is loaded in
+            part and nothing stays random.
+    """
+    checkpoint = open_checkpoint(source)
+    state = read_weights(checkpoint.model_file)
+    found = look_inside(checkpoint, state=state)
+    check_loadable(checkpoint, found)
+    model, train_args = build_model(checkpoint.config, source)
+    fill_model(model, state, source)
+    model.to(device=device, dtype=getattr(torch, dtype)).eval()
+    return model, train_args, found
+
+
+def check_loadable(checkpoint: Checkpoint, found: Inspection) -> None:
+    """Refuse a checkpoint that cannot be built exactly as it was trained.
+
+    Raises:
+        CheckpointError: naming the option, file or weight.
+    """
+    if found.problems:
+        raise CheckpointError(f"{checkpoint.source}: {'; '.join(found.problems)}")
+    if checkpoint.task != "asr":
+        raise CheckpointError(
+            f"{checkpoint.source}: an {checkpoint.task} checkpoint; the ASR task is "
+            "what can be loaded here"
+        )
+    for key in ("token_list", "encoder"):
+        if checkpoint.config.get(key) is None:
+            raise CheckpointError(f"{checkpoint.source}: its config lacks '{key}'")
+
+
+def build_model(
+    config: Dict[str, Any], source: str
+) -> Tuple[torch.nn.Module, Namespace]:
+    """Build the model of a config, with random weights.
+
+    Raises:
+        CheckpointError: the config does not describe a model that ESPnet can build.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        import espnet_blankskip
+        from espnet_blankskip.upstream import asr_task
+
+        espnet_blankskip.register()
+        task = asr_task()
+    # not get_default_config(), which reads this process's command line
+    strange = unknown_keys(config, vars(task.get_parser().parse_args([])))
+    if strange:
+        listed = ", ".join(strange)
+        if is_newer(config.get("version")):
+            raise CheckpointError(
+                f"{source}: made with ESPnet {config['version']}, newer than the one "
+                f"installed, which does not know: {listed}"
+            )
+        logging.warning("%s: options this ESPnet does not use: %s", source, listed)
+    train_args = Namespace(**config)
+    try:
+        model = task.build_model(train_args)
+    except AttributeError as error:
+        raise CheckpointError(
+            f"{source}: its config lacks an option: {error}"
+        ) from None
+    except Exception as error:  # assertions and type checks of every ESPnet class
+        line = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{source}: ESPnet cannot build it: {type(error).__name__}: {line}"
+        ) from None
+    return model, train_args
+
+
+def fill_model(
+    model: torch.nn.Module,
+    state: Dict[str, torch.Tensor],
+    source: str,
+    new: Optional[List[str]] = None,
+) -> None:
+    """Give a model its weights by name.
+
+    Args:
+        model: the model.
+        state: weights by name.
+        source: where they came from, for messages.
+        new: weights that may keep their initial value, which the caller sets later.
+
+    Raises:
+        CheckpointError: another weight is missing, left over or misshapen.
+    """
+    own = model.state_dict()
+    filled = dict(state)
+    for name in new or ():
+        if name in own:
+            filled.setdefault(name, own[name])
+    try:
+        load_weights(model, filled, source, "its config")
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
+
+
+def unknown_keys(config: Dict[str, Any], known: Dict[str, Any]) -> List[str]:
+    """Options of a config that are set but that ESPnet's parser does not have."""
+    return [
+        key
+        for key, value in config.items()
+        if key not in known and key not in _NOT_OPTIONS and value not in _UNSET
+    ]
+
+
+def is_newer(version: Any) -> bool:
+    """Whether a config was written by a newer ESPnet than the one installed."""
+    from espnet_blankskip.upstream import espnet_version
+
+    try:
+        return Version(str(version)) > Version(espnet_version())
+    except InvalidVersion:
+        return False

@@ -1,0 +1,162 @@
+"""``blankskip pack``: an experiment as a zip that says what it needs.
+
+``espnet2.bin.pack`` does the packing. Its meta.yaml knows nothing of plugins, so the
+requirement is added to it afterwards, beside a model card for people to read.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import List, Optional
+
+import yaml
+
+from espnet_blankskip.upstream import PACK_MODULE
+from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
+from espnet_blankskip.zoo.assets import set_asset
+from espnet_blankskip.zoo.errors import CheckpointError
+from espnet_blankskip.zoo.inspection import Inspection, look_inside
+from espnet_blankskip.zoo.loading import check_loadable
+from espnet_blankskip.zoo.model_card import model_card
+from espnet_blankskip.zoo.requirements import KEY, needs_plugin, plugin_requirement
+
+_CHUNK = 1 << 20
+
+
+def pack_checkpoint(
+    source: str,
+    target: str,
+    results: Optional[str] = None,
+    model_file: Optional[str] = None,
+) -> Inspection:
+    """Pack an experiment.
+
+    Args:
+        source: experiment folder (or anything that ``open_checkpoint`` takes).
+        target: the zip to write; replaced as a whole if it exists.
+        results: the measured table; None takes RESULTS.md beside the config, if any.
+        model_file: weights to pack, instead of those a recipe would decode with.
+
+    Returns:
+        What ``inspect`` says of the zip.
+
+    Raises:
+        CheckpointError: the experiment cannot be loaded, a file is missing, or
+            packing failed. No half-written zip stays.
+    """
+    zip_file = Path(target).absolute()
+    if zip_file.suffix != ".zip":
+        raise CheckpointError(f"{target}: the packed file's name must end in .zip")
+    checkpoint = open_checkpoint(source, model_file)
+    found = look_inside(checkpoint)
+    check_loadable(checkpoint, found)
+    table = _find_results(checkpoint, results)
+    with tempfile.TemporaryDirectory(prefix="blankskip_pack_") as folder:
+        stage = Path(folder)
+        where = Path("exp") / _name_of(checkpoint, zip_file)
+        extras = _lay_out(stage, where, checkpoint, found, table, zip_file.name)
+        packed = _run_espnet_pack(stage, where, checkpoint.model_file.name, extras)
+        _finish(packed, zip_file, checkpoint)
+    return look_inside(open_checkpoint(str(zip_file)))
+
+
+def _find_results(checkpoint: Checkpoint, results: Optional[str]) -> Optional[str]:
+    path = Path(results) if results else checkpoint.config_file.parent / "RESULTS.md"
+    if not path.is_file():
+        if results:
+            raise CheckpointError(f"--results {results}: no such file")
+        return None
+    return path.read_text(encoding="utf-8")
+
+
+def _name_of(checkpoint: Checkpoint, zip_file: Path) -> str:
+    folder = checkpoint.config_file.absolute().parent.name
+    return folder if checkpoint.kind == "experiment" else zip_file.stem
+
+
+def _lay_out(
+    stage: Path,
+    where: Path,
+    checkpoint: Checkpoint,
+    found: Inspection,
+    table: Optional[str],
+    zip_name: str,
+) -> List[str]:
+    """Gather the files under the names that they will have in the zip.
+
+    Returns:
+        Names of the files beside config and weights.
+    """
+    (stage / where).mkdir(parents=True)
+    config, extras = checkpoint.config, []
+    _link(checkpoint.model_file, stage / where / checkpoint.model_file.name)
+    for option, path in checkpoint.assets.items():
+        # ESPnet replaces every value that is a name in the zip when it unpacks.
+        name = str(where / path.name)
+        shutil.copyfile(path, stage / name)
+        set_asset(config, option, name)
+        extras.append(name)
+    text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+    (stage / where / "config.yaml").write_text(text, encoding="utf-8")
+    if table is not None:
+        extras.append(str(where / "RESULTS.md"))
+        (stage / extras[-1]).write_text(table, encoding="utf-8")
+    conversion = checkpoint.config_file.parent / "conversion.json"
+    if conversion.is_file():
+        extras.append(str(where / "conversion.json"))
+        shutil.copyfile(conversion, stage / extras[-1])
+    plugin = plugin_requirement() if needs_plugin(config) else {}
+    lines = [f"espnet=={found.espnet}"] if found.espnet else ["espnet"]
+    lines += [f"{name}>={version}" for name, version in plugin.items()]
+    (stage / "requirements.txt").write_text("\n".join(lines) + "\n")
+    card = model_card(found, zip_name, lines, table)
+    (stage / "README.md").write_text(card, encoding="utf-8")
+    return extras + ["requirements.txt", "README.md"]
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a large file a second name, or copy it where that cannot be."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _run_espnet_pack(
+    stage: Path, where: Path, model_name: str, extras: List[str]
+) -> Path:
+    command = [sys.executable, "-m", PACK_MODULE, "asr"]
+    command += ["--asr_train_config", str(where / "config.yaml")]
+    command += ["--asr_model_file", str(where / model_name)]
+    for name in extras:
+        command += ["--option", name]
+    command += ["--outpath", "packed.zip"]
+    done = subprocess.run(command, cwd=stage, capture_output=True, text=True)
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise CheckpointError(f"{PACK_MODULE} failed: {last[0]}")
+    return stage / "packed.zip"
+
+
+def _finish(packed: Path, zip_file: Path, checkpoint: Checkpoint) -> None:
+    """Copy the zip to its place, with the plugin's requirement in its meta.yaml."""
+    zip_file.parent.mkdir(parents=True, exist_ok=True)
+    part = zip_file.with_name(f".{zip_file.name}.part")
+    try:
+        with zipfile.ZipFile(packed) as old, zipfile.ZipFile(part, "w") as new:
+            for member in old.infolist():
+                with old.open(member) as source, new.open(member, "w") as sink:
+                    if member.filename == "meta.yaml":
+                        meta = yaml.safe_load(source.read())
+                        if needs_plugin(checkpoint.config):
+                            meta[KEY] = plugin_requirement()
+                        sink.write(yaml.safe_dump(meta).encode())
+                    else:
+                        shutil.copyfileobj(source, sink, _CHUNK)
+        os.replace(part, zip_file)
+    finally:
+        part.unlink(missing_ok=True)

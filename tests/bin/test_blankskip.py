@@ -1,0 +1,147 @@
+"""The `blankskip` command as people run it: real processes and their exit status."""
+
+import importlib
+import json
+import os
+import resource
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tiny_experiment import write_experiment
+
+from espnet_blankskip.bin.blankskip import COMMANDS, main
+
+
+def blankskip(*args, cwd=None):
+    """Run the command; its output and exit status."""
+    return subprocess.run(
+        [sys.executable, "-m", "espnet_blankskip.bin.blankskip", *map(str, args)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+
+
+class MakesFolder:
+    """Unpickling this would make a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.path),))
+
+
+def write_zip(path, members):
+    with zipfile.ZipFile(path, "w") as opened:
+        for name, content in members:
+            opened.writestr(name, content)
+    return path
+
+
+def test_help_does_not_wait_for_torch():
+    """CPU seconds, since the machine may be busy with something else."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = blankskip("--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in COMMANDS)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_verb_has_a_module_and_help(verb, capsys):
+    module = importlib.import_module(COMMANDS[verb][0])
+    with pytest.raises(SystemExit) as done:
+        module.main(["--help"])
+    assert done.value.code == 0
+    assert f"blankskip {verb}" in capsys.readouterr().out
+
+
+def test_unknown_verb_lists_the_known_ones(capsys):
+    assert main(["prune"]) == 2
+    assert "known: inspect" in capsys.readouterr().err
+
+
+def test_no_verb_shows_how_to_use_it(capsys):
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("usage: blankskip")
+
+
+def corrupt(folder):
+    (folder / "m.zip").write_bytes(b"PK\x03\x04 not really")
+    return folder / "m.zip", "damaged zip"
+
+
+def traversal(folder):
+    return write_zip(folder / "m.zip", [("../evil", b"x")]), "outside its folder"
+
+
+def linked(folder):
+    info = zipfile.ZipInfo("exp/config.yaml")
+    info.create_system = 3
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return write_zip(folder / "m.zip", [(info, b"/etc/passwd")]), "link or device"
+
+
+def pickled(folder):
+    config, model = folder / "exp/config.yaml", folder / "exp/m.pth"
+    config.parent.mkdir()
+    config.write_text(yaml.safe_dump({"encoder": "conformer", "token_list": ["a"]}))
+    torch.save({"x": MakesFolder(folder / "ran")}, model)
+    return config.parent, "would run code"
+
+
+def absent(folder):
+    return folder / "nothing" / "here" / "x", "no such file"
+
+
+@pytest.mark.parametrize("make", [corrupt, traversal, linked, pickled, absent])
+def test_bad_checkpoint_is_one_line_and_status_2(make, tmp_path):
+    path, why = make(tmp_path)
+    done = blankskip("inspect", path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("blankskip inspect: ")
+    assert why in last
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "evil").exists()
+    assert not (tmp_path.parent / "evil").exists()
+
+
+def test_convert_inspect_and_pack_one_after_another(tmp_path):
+    write_experiment(tmp_path / "exp/asr", skipping=False)
+    config_file = tmp_path / "exp/asr/config.yaml"
+    config = yaml.safe_load(config_file.read_text())
+    config["encoder_conf"]["interctc_layer_idx"] = [2]
+    config_file.write_text(yaml.safe_dump(config))
+
+    done = blankskip(
+        "convert", "exp/asr", "exp/new", "--gate-layers", 2, "--factorized",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "mean KL" in done.stdout
+    assert (tmp_path / "exp/new/README.md").is_file()
+
+    done = blankskip("inspect", "exp/new", "--json", "--kept", 0.25, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["gate_layers"], found["ctc_head"]) == ([2], "factorized")
+    assert [row["kept"] for row in found["speed_up"]] == [0.25]
+
+    done = blankskip("pack", "exp/new", "new.zip", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert Path(tmp_path / "new.zip").is_file()
+
+    done = blankskip("convert", "new.zip", "exp/new", "--gate-layers", 2, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "exp/new: exists already" in done.stderr.strip().splitlines()[-1]
