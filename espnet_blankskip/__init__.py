@@ -5,8 +5,8 @@ Importing this package is light, and makes ``encoder: blankskip_conformer`` and
 """
 
 from espnet_blankskip.registry import register
+from espnet_blankskip.version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["register"]
+__all__ = ["__version__", "register"]
 
 register()

@@ -16,7 +16,7 @@ from espnet_blankskip.decoding.time_stamps import (
     shortest_input,
     token_times,
 )
-from espnet_blankskip.encoders.skipping import MODES
+from espnet_blankskip.encoders.encoded_frames import MODES
 from espnet_blankskip.recognition import Recognition
 
 
@@ -36,6 +36,9 @@ class BlankSkipSpeech2Text:
         blank_threshold: Blank probability above which a frame is skipped; None
             keeps the value of the training config.
         spike_extension: Frames kept on both sides of a spike; None as above.
+        gate_layers: Gates to use, among the encoder's `possible_gates`; None as above.
+        conv_context: What the convolution sees at a skipped frame; None as above.
+        attn_context: Whether skipped frames are attended to; None as above.
         weights_only: Refuse checkpoints with pickled objects.
 
     Raises:
@@ -61,6 +64,9 @@ class BlankSkipSpeech2Text:
         blank_threshold: Optional[float] = None,
         spike_extension: Optional[int] = None,
         weights_only: bool = True,
+        gate_layers: Optional[Sequence[int]] = None,
+        conv_context: Optional[str] = None,
+        attn_context: Optional[str] = None,
     ):
         if asr_model_file is None:
             raise ValueError("asr_model_file must be given")
@@ -71,7 +77,9 @@ class BlankSkipSpeech2Text:
         )
         self._adopt(model, train_args, device, dtype)
         self.set_mode(mode)
-        self.set_gate(blank_threshold, spike_extension)
+        self.set_gate(
+            blank_threshold, spike_extension, gate_layers, conv_context, attn_context
+        )
 
     @classmethod
     def from_model(
@@ -131,6 +139,9 @@ class BlankSkipSpeech2Text:
         self,
         blank_threshold: Optional[float] = None,
         spike_extension: Optional[int] = None,
+        gate_layers: Optional[Sequence[int]] = None,
+        conv_context: Optional[str] = None,
+        attn_context: Optional[str] = None,
     ) -> None:
         """Change the gate; None leaves a value as it is.
 
@@ -142,6 +153,9 @@ class BlankSkipSpeech2Text:
             for name, value in (
                 ("blank_threshold", blank_threshold),
                 ("spike_extension", spike_extension),
+                ("gate_layers", gate_layers),
+                ("conv_context", conv_context),
+                ("attn_context", attn_context),
             )
             if value is not None
         }

@@ -6,6 +6,7 @@ from typing import Dict, Optional
 import torch
 from torch import Tensor
 
+from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.distillation import (
     KD_FRAMES,
     TeacherWatch,
@@ -156,7 +157,7 @@ class BlankSkipASRModel(ESPnetASRModel):
         Returns:
             EncodedFrames; ``states`` are ready for ``self.ctc``.
         """
-        return encode_frames(self, speech, speech_lengths, mode)
+        return encode(self, speech, speech_lengths, mode)
 
     def _distillation_terms(self, final, intermediate, lens) -> Dict[str, Tensor]:
         """Distillation loss per utterance, averaged over the layers that learn.
@@ -225,35 +226,3 @@ class BlankSkipASRModel(ESPnetASRModel):
                     watch.inter,
                 )
         return ready
-
-
-def encode_frames(
-    model: ESPnetASRModel, speech: Tensor, speech_lengths: Tensor, mode: str
-) -> EncodedFrames:
-    """Frontend, normalization and encoder of any ESPnet ASR model, for decoding.
-
-    Args:
-        model: a ``blankskip`` model, or a stock one, for which only "dense" works.
-        speech: (B, S).
-        speech_lengths: samples (B,).
-        mode: "skipping", "dense" or "intermediate".
-
-    Raises:
-        ValueError: if the model's encoder cannot run in this mode.
-    """
-    feats, feats_lens = model._extract_feats(speech, speech_lengths)
-    if model.normalize is not None:
-        feats, feats_lens = model.normalize(feats, feats_lens)
-    if model.preencoder is not None:
-        feats, feats_lens = model.preencoder(feats, feats_lens)
-    if hasattr(model.encoder, "encode_frames"):
-        return model.encoder.encode_frames(feats, feats_lens, model.ctc, mode)
-    if mode != "dense":
-        raise ValueError(
-            f"mode={mode} needs a blankskip encoder, not {type(model.encoder).__name__}"
-        )
-    out, lens, _ = model.encoder(feats, feats_lens)
-    out, intermediate = out if isinstance(out, tuple) else (out, [])
-    valid = ~make_pad_mask(lens, maxlen=out.size(1)).to(out.device)
-    depth = valid.long() * len(getattr(model.encoder, "encoders", [None]))
-    return EncodedFrames(out, lens, depth, valid, None, intermediate)

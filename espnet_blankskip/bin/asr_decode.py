@@ -32,7 +32,8 @@ SHOWN_FAILURES = 5
 
 def get_parser():
     """Return the parser; its defaults may come from a YAML file (`--config`)."""
-    from espnet_blankskip.inference import MODES
+    from espnet_blankskip.encoders.encoded_frames import MODES
+    from espnet_blankskip.encoders.options import ATTN_CONTEXTS, CONV_CONTEXTS
     from espnet_blankskip.upstream import config_argparse, str_or_none
 
     parser = config_argparse.ArgumentParser(
@@ -75,6 +76,23 @@ def get_parser():
         "--spike_extension",
         type=int,
         help="Frames kept on both sides of a spike (default: as trained)",
+    )
+    parser.add_argument(
+        "--gate_layers",
+        type=int,
+        nargs="+",
+        help="Layers after which frames are skipped, among those with an "
+        "intermediate CTC (default: as trained)",
+    )
+    parser.add_argument(
+        "--conv_context",
+        choices=CONV_CONTEXTS,
+        help="What a convolution sees at a skipped frame (default: as trained)",
+    )
+    parser.add_argument(
+        "--attn_context",
+        choices=ATTN_CONTEXTS,
+        help="Whether skipped frames are attended to (default: as trained)",
     )
     return parser
 
@@ -203,6 +221,9 @@ def _build(args):
         mode=args.mode,
         blank_threshold=args.blank_threshold,
         spike_extension=args.spike_extension,
+        gate_layers=args.gate_layers,
+        conv_context=args.conv_context,
+        attn_context=args.attn_context,
     )
 
 

@@ -27,17 +27,21 @@ def encode(
 
     Returns:
         The encoder output, ready for the model's CTC head.
+
+    Raises:
+        ValueError: if the model's encoder cannot run in this mode.
     """
     if hasattr(model.encoder, "encode_frames"):
         feats, feats_lens = extract_features(model, speech, lens)
         return model.encoder.encode_frames(feats, feats_lens, model.ctc, mode)
+    if mode != "dense":
+        name = type(model.encoder).__name__
+        raise ValueError(f"mode={mode} needs a blankskip encoder, not {name}")
     states, lens = model.encode(speech, lens)
-    if isinstance(states, tuple):  # a stock encoder with interCTC
-        states = states[0]
+    states, intermediate = states if isinstance(states, tuple) else (states, [])
     valid = torch.arange(states.size(1), device=lens.device) < lens[:, None]
-    return EncodedFrames(
-        states, lens, valid.long() * encoder_layers(model.encoder), valid
-    )
+    depth = valid.long() * encoder_layers(model.encoder)
+    return EncodedFrames(states, lens, depth, valid, None, intermediate)
 
 
 def search(ctc: torch.nn.Module, encoded: EncodedFrames) -> List[GreedyHypothesis]:

@@ -5,7 +5,7 @@ from espnet_blankskip.encoders.e_branchformer import BlankSkipEBranchformerEncod
 from espnet_blankskip.encoders.e_branchformer_ctc import (
     BlankSkipEBranchformerCTCEncoder,
 )
-from espnet_blankskip.encoders.skipping import EncodedFrames
+from espnet_blankskip.encoders.encoded_frames import EncodedFrames
 from espnet_blankskip.encoders.transformer import BlankSkipTransformerEncoder
 
 ENCODERS = {

@@ -21,12 +21,13 @@ class EBranchformerSkipping(LayerSkipping):
     - cgMLP gates with the frame's last state (``conv_context: stale``), sent through
       the layer's own norm and the gate half of its first projection. The other half
       would only be multiplied into the skipped frame itself, so it is not computed.
-    - The merge sees zeros in both contexts. Its inputs are outputs of this layer's
-      two branches, which a skipped frame does not have. Making them takes the whole
-      attention and cgMLP, which is the cost that skipping is there to save; outputs
-      of the layer that the frame left at come from other weights and mean something
-      else. The frame's own branch outputs pass around the convolution, which is why
-      little hangs on its context.
+    - The merge sees zeros in both contexts, which is also what it saw in training
+      beyond the ends of every utterance. Its inputs are outputs of this layer's two
+      branches, and a skipped frame has none: making them takes the attention and
+      cgMLP that skipping is there to save, and those of the layer where the frame
+      left come from other weights. A frame's own branch outputs also pass around
+      the convolution. An argument, not a measurement: with a wide
+      ``merge_conv_kernel``, calibrate before skipping without training.
 
     As in ESPnet's encoder, the intermediate CTC reads a layer's output as it is:
     ``norm_final`` has normalized it, and only the last layer gets ``after_norm``.

@@ -6,63 +6,37 @@ is the same step on the kept set.
 """
 
 import logging
-from dataclasses import dataclass, field
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import List, Optional, Sequence, Union
 
 import torch
 from torch import Tensor
 
+from espnet_blankskip.encoders.encoded_frames import MODES, EncodedFrames
 from espnet_blankskip.encoders.input_padding import padding_hidden
 from espnet_blankskip.encoders.mixing import AllFrames, KeptFrames
+from espnet_blankskip.encoders.options import (
+    ATTN_CONTEXTS,
+    CONV_CONTEXTS,
+    GATE_HEADS,
+    check_can_skip,
+    check_choice,
+    check_plugin_version,
+    check_train_skip,
+    checked_gate_layers,
+)
 from espnet_blankskip.encoders.positions import PositionTables
 from espnet_blankskip.gate import (
     BlankGate,
     blank_log_prob,
     check_gate_options,
-    is_count,
     keep_frames,
 )
 from espnet_blankskip.packing import gather_frames, pack_frames, scatter_frames
 from espnet_blankskip.upstream import (
-    LegacyRelPositionMultiHeadedAttention,
     TooShortUttError,
     check_short_utt,
     make_pad_mask,
 )
-
-CONV_CONTEXTS = ("stale", "zero", "packed")
-ATTN_CONTEXTS = ("kept", "all")
-GATE_HEADS = ("ctc", "own")
-MODES = ("skipping", "dense", "intermediate")
-
-
-@dataclass
-class EncodedFrames:
-    """What an encoder found out about a padded batch.
-
-    Attributes:
-        states: output states (B, T, D), normalized, ready for the CTC head. A skipped
-            frame holds its state at the gate that it left at.
-        lens: encoder frames of each utterance (B,) long.
-        depth: layers that each frame ran through (B, T) long; 0 on padding.
-        kept: frames that ran through all layers (B, T) bool.
-        blank_logp: log-probability of blank at the last gate that read the frame
-            (B, T), or None where no gate was read.
-        intermediate: (layer number, normalized states (B, T, D)) of each layer with
-            an intermediate CTC.
-    """
-
-    states: Tensor
-    lens: Tensor
-    depth: Tensor
-    kept: Tensor
-    blank_logp: Optional[Tensor] = None
-    intermediate: List[Tuple[int, Tensor]] = field(default_factory=list)
-
-    @property
-    def kept_ratio(self) -> float:
-        """Share of frames that ran through all layers, 0 to 1."""
-        return int(self.kept.sum()) / max(1, int(self.lens.sum()))
 
 
 class LayerSkipping:
@@ -93,6 +67,8 @@ class LayerSkipping:
             state ("all"), or not ("kept").
         train_skip: skip in training: True, False, or the probability per batch.
         skip_warmup_steps: training batches before skipping starts.
+        requires_plugin: version of this package that the checkpoint needs at least;
+            written by ``blankskip pack``.
 
     Raises:
         ValueError: naming the option and its allowed range.
@@ -111,24 +87,19 @@ class LayerSkipping:
         attn_context: str = "kept",
         train_skip: Union[bool, float] = True,
         skip_warmup_steps: int = 0,
+        requires_plugin: Optional[str] = None,
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
         self.num_blocks = len(self.encoders)
-        self.gate_layers = _checked_gate_layers(gate_layers, self.num_blocks)
+        self.gate_layers = checked_gate_layers(gate_layers, self.num_blocks)
         self._built_gate_layers = list(self.gate_layers)
         self.set_gate(blank_threshold, spike_extension)
-        _check_choice("gate_head", gate_head, GATE_HEADS)
-        _check_choice("conv_context", conv_context, CONV_CONTEXTS)
-        _check_choice("attn_context", attn_context, ATTN_CONTEXTS)
-        if not isinstance(train_skip, (int, float)) or not 0.0 <= train_skip <= 1.0:
-            raise ValueError(
-                f"train_skip={train_skip} must be true, false or a probability in 0..1"
-            )
-        if not is_count(skip_warmup_steps):
-            raise ValueError(
-                f"skip_warmup_steps={skip_warmup_steps} must be a whole number >= 0"
-            )
+        check_choice("gate_head", gate_head, GATE_HEADS)
+        check_choice("conv_context", conv_context, CONV_CONTEXTS)
+        check_choice("attn_context", attn_context, ATTN_CONTEXTS)
+        check_train_skip(train_skip, skip_warmup_steps)
+        check_plugin_version(requires_plugin)
         self.gate_head = gate_head
         self.conv_context = conv_context
         self.attn_context = attn_context
@@ -155,12 +126,14 @@ class LayerSkipping:
     def train(self, mode: bool = True):
         """Set training mode, in which wholly frozen layers stay as they are.
 
-        ``freeze_param`` alone would let a frozen layer's batch statistics drift.
+        ``freeze_param`` alone would let a frozen layer's batch statistics drift, and
+        its dropout disturb the teacher.
         """
         super().train(mode)
-        for layer in self.encoders:
-            if not any(p.requires_grad for p in layer.parameters()):
-                layer.eval()
+        for part in (self.embed, *self.encoders):
+            parameters = [] if part is None else list(part.parameters())
+            if parameters and not any(p.requires_grad for p in parameters):
+                part.eval()
         return self
 
     def set_gate(
@@ -185,9 +158,9 @@ class LayerSkipping:
         extension = self.spike_extension if spike_extension is None else spike_extension
         check_gate_options(threshold, extension)
         if conv_context is not None:
-            _check_choice("conv_context", conv_context, CONV_CONTEXTS)
+            check_choice("conv_context", conv_context, CONV_CONTEXTS)
         if attn_context is not None:
-            _check_choice("attn_context", attn_context, ATTN_CONTEXTS)
+            check_choice("attn_context", attn_context, ATTN_CONTEXTS)
         if gate_layers is not None:
             self.gate_layers = self._chosen_gates(gate_layers)
         # every check lies behind, so that an error leaves the gate as it was
@@ -290,7 +263,7 @@ class LayerSkipping:
             ValueError: if ``mode`` is unknown, or needs a gate or CTC that is missing.
             TooShortUttError: if the batch is too short for the subsampling.
         """
-        _check_choice("mode", mode, MODES)
+        check_choice("mode", mode, MODES)
         if mode != "dense" and not self.gate_layers:
             raise ValueError(f"mode={mode} needs an encoder with gate_layers")
         if mode == "intermediate" and self.gate_head == "own":
@@ -450,7 +423,7 @@ class LayerSkipping:
         return self.blank_state.to(normed.dtype).expand_as(normed)
 
     def _chosen_gates(self, gate_layers: Sequence[int]) -> List[int]:
-        gates = _checked_gate_layers(gate_layers, self.num_blocks)
+        gates = checked_gate_layers(gate_layers, self.num_blocks)
         possible = self.possible_gates
         if not gates or not set(gates) <= set(possible):
             raise ValueError(
@@ -475,37 +448,8 @@ class LayerSkipping:
 
     def _check_can_skip(self) -> None:
         """Refuse stock options whose meaning depends on unbroken time."""
-        attn = self.self_attention(self.encoders[0])
-        if isinstance(attn, LegacyRelPositionMultiHeadedAttention):
-            raise ValueError(
-                "gate_layers needs rel_pos_type=latest (or selfattn): the legacy "
-                "table is indexed by padded length, so gathered frames have no "
-                "true positions in it"
-            )
-        feed_forward = self.encoders[0].feed_forward
-        if isinstance(getattr(feed_forward, "w_1", None), torch.nn.Conv1d):
-            raise ValueError(
-                "gate_layers needs positionwise_layer_type=linear: a convolution "
-                "over kept frames would not see true neighbours"
-            )
-        if self.ctc_trim:
-            raise ValueError(
-                "ctc_trim=true shortens the utterance and cannot go with gate_layers"
-            )
-
-
-def _checked_gate_layers(gate_layers: Sequence[int], num_blocks: int) -> List[int]:
-    several = isinstance(gate_layers, (list, tuple))
-    layers = list(gate_layers) if several else [gate_layers]
-    good = all(isinstance(n, int) and 1 <= n < num_blocks for n in layers)
-    if not good or layers != sorted(set(layers)):
-        raise ValueError(
-            f"gate_layers={layers} must be ascending layer numbers in "
-            f"1..{num_blocks - 1} for num_blocks={num_blocks}"
+        check_can_skip(
+            self.self_attention(self.encoders[0]),
+            self.encoders[0].feed_forward,
+            self.ctc_trim,
         )
-    return layers
-
-
-def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"{option}={value} must be one of: {', '.join(choices)}")

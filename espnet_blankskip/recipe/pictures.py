@@ -5,19 +5,23 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from espnet_blankskip.decoding.time_stamps import FrameClock
+from espnet_blankskip.picture_style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    STYLE_GRID,
+    new_figure,
+    save_png,
+    tidy,
+)
 from espnet_blankskip.recognition import Recognition
-
-# Okabe and Ito's palette: distinct to colour-blind readers and in grey.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#B8BEC6"
-INK = "#30363D"
-STYLE_GRID = dict(color="#D9DDE2", linewidth=0.7)
-DPI = 160
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def draw_sweep(
         trained_threshold: Threshold of the training config.
         path: PNG to write.
     """
-    figure = _figure(7.2, 5.6)
+    figure = new_figure(7.2, 5.6)
     top, bottom = figure.subplots(2, 1, sharex=True)
     # Thresholds crowd towards 1; the distance to 1 on a log axis spreads them.
     x = np.array([_spread(p.threshold) for p in points])
@@ -110,7 +114,7 @@ def draw_sweep(
                 zorder=0,
                 label="as trained",
             )
-        _tidy(axes)
+        tidy(axes)
         axes.grid(axis="y", **STYLE_GRID)
         axes.legend(
             frameon=False,
@@ -119,7 +123,7 @@ def draw_sweep(
             bbox_to_anchor=(0, 1.0),
             ncols=4,
         )
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def draw_depth(picture: DepthPicture, path: Path) -> None:
@@ -129,7 +133,7 @@ def draw_depth(picture: DepthPicture, path: Path) -> None:
         picture: What to show.
         path: PNG to write.
     """
-    _save(depth_figure(picture), path)
+    save_png(depth_figure(picture), path)
 
 
 def depth_figure(picture: DepthPicture) -> Figure:
@@ -137,7 +141,7 @@ def depth_figure(picture: DepthPicture) -> Figure:
     result = picture.result
     seconds = len(picture.samples) / picture.sample_rate
     clock = picture.clock or FrameClock(seconds / len(result.depth), 0.0)
-    figure = _figure(10.0, 6.6)
+    figure = new_figure(10.0, 6.6)
     axes = figure.subplots(
         4, 1, sharex=True, gridspec_kw=dict(height_ratios=[3.0, 0.9, 2.2, 1.5])
     )
@@ -194,7 +198,7 @@ def depth_figure(picture: DepthPicture) -> Figure:
     blank.set_xlabel("time [s]")
     blank.set_xlim(0, seconds)
     for panel in (depth, blank):
-        _tidy(panel)
+        tidy(panel)
         panel.grid(axis="y", **STYLE_GRID)
         panel.set_axisbelow(True)
     _write_tokens(figure, words, result, seconds)
@@ -271,21 +275,3 @@ def _write_tokens(figure, axes, result: Recognition, seconds: float) -> None:
 
 def _spread(threshold: float) -> float:
     return -np.log10(max(1e-6, 1.0 - threshold))
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _tidy(axes) -> None:
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial.png")
-    figure.savefig(partial, dpi=DPI)
-    partial.replace(path)

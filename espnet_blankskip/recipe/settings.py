@@ -12,7 +12,13 @@ from espnet_blankskip.recipe.terminal import log
 
 DENSE, SKIPPING, INTERMEDIATE = "dense", "skipping", "intermediate"
 STOCK = "stock encoder"
-GATE_OPTIONS = ("blank_threshold", "spike_extension")
+GATE_OPTIONS = (
+    "blank_threshold",
+    "spike_extension",
+    "gate_layers",
+    "conv_context",
+    "attn_context",
+)
 
 
 def table_settings(

@@ -5,7 +5,7 @@ from typing import Callable, Dict, List, Tuple
 import numpy as np
 import torch
 
-from espnet_blankskip.model import encode_frames
+from espnet_blankskip.decoding.kept_frames import encode
 
 # reading ("final", "layer 6") -> log-probabilities (T, V)
 Readings = Dict[str, torch.Tensor]
@@ -29,12 +29,8 @@ def dense_states(model: torch.nn.Module, samples: np.ndarray):
         Final states (1, T, D), and a list of (layer, states (1, T, D)).
     """
     speech = torch.from_numpy(samples).unsqueeze(0)
-    lens = torch.tensor([len(samples)])
-    if hasattr(model.encoder, "encode_frames"):
-        encoded = encode_frames(model, speech, lens, "dense")
-        return encoded.states, encoded.intermediate
-    out = model.encode(speech, lens)[0]
-    return out if isinstance(out, tuple) else (out, [])
+    encoded = encode(model, speech, torch.tensor([len(samples)]), "dense")
+    return encoded.states, encoded.intermediate
 
 
 def compare(
@@ -95,8 +91,8 @@ def skipping_report(
     for samples in utterances:
         speech = torch.from_numpy(samples).unsqueeze(0)
         lens = torch.tensor([len(samples)])
-        dense = encode_frames(model, speech, lens, "dense")
-        skipping = encode_frames(model, speech, lens, "skipping")
+        dense = encode(model, speech, lens, "dense")
+        skipping = encode(model, speech, lens, "skipping")
         best, other = (
             model.ctc.log_softmax(encoded.states)[0].argmax(-1)
             for encoded in (dense, skipping)

@@ -22,7 +22,12 @@ from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.inspection import Inspection, look_inside
 from espnet_blankskip.zoo.loading import check_loadable
 from espnet_blankskip.zoo.model_card import model_card
-from espnet_blankskip.zoo.requirements import KEY, needs_plugin, plugin_requirement
+from espnet_blankskip.zoo.requirements import (
+    KEY,
+    PLUGIN,
+    needs_plugin,
+    plugin_requirement,
+)
 
 _CHUNK = 1 << 20
 
@@ -100,6 +105,10 @@ def _lay_out(
         shutil.copyfile(path, stage / name)
         set_asset(config, option, name)
         extras.append(name)
+    if str(config["encoder"]).startswith("blankskip_"):
+        # for loaders that do not read meta.yaml, as stock Speech2Text
+        version = plugin_requirement()[PLUGIN]
+        config["encoder_conf"] = {**config["encoder_conf"], "requires_plugin": version}
     text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     (stage / where / "config.yaml").write_text(text, encoding="utf-8")
     if table is not None:

@@ -2,9 +2,7 @@
 
 from typing import Any, Dict
 
-from packaging.version import InvalidVersion, Version
-
-from espnet_blankskip import __version__
+from espnet_blankskip.version import __version__, is_older
 from espnet_blankskip.zoo.errors import CheckpointError
 
 PLUGIN = "espnet_blankskip"
@@ -33,8 +31,8 @@ def check_plugin_version(meta: Dict[str, Any], source: str) -> None:
     if needed is None:
         return
     try:
-        newer = Version(str(needed)) > Version(__version__)
-    except InvalidVersion:
+        newer = is_older(__version__, needed)
+    except ValueError:
         raise CheckpointError(
             f"{source}: meta.yaml asks for {PLUGIN} {needed!r}, which is no version"
         ) from None

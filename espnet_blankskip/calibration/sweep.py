@@ -1,0 +1,162 @@
+"""Measure every setting of a grid beside the dense pass."""
+
+from dataclasses import dataclass, replace
+from typing import Dict, List, Sequence
+
+from espnet_blankskip.calibration.frontier import Layer, Point
+from espnet_blankskip.calibration.grid import GateSetting
+from espnet_blankskip.calibration.opening import Candidate
+from espnet_blankskip.calibration.speech_set import SpeechSet
+from espnet_blankskip.recipe.measure import (
+    Recognizer,
+    Speed,
+    Utterance,
+    accuracy,
+    affordable,
+    run_settings,
+    speeds,
+    spread_by_length,
+)
+from espnet_blankskip.recipe.scoring import score_texts
+from espnet_blankskip.recipe.settings import DENSE, INTERMEDIATE, SKIPPING, setting
+from espnet_blankskip.recognition import Recognition
+
+TIMING_REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What was measured.
+
+    Attributes:
+        dense: the final layer on all frames.
+        gates: the gate layers on all frames, where their labels can be read.
+        points: the grid, in its order.
+        words: reference words.
+        timed: utterances that speed was measured on.
+        repeats: how often each.
+    """
+
+    dense: Layer
+    gates: List[Layer]
+    points: List[Point]
+    words: int
+    timed: int
+    repeats: int
+
+
+def count_settings(candidate: Candidate, grid: Sequence[GateSetting]) -> int:
+    """How many ways each utterance will be recognized."""
+    return len(_recognizers(candidate, grid))
+
+
+def estimate_seconds(candidate: Candidate, speech: SpeechSet, settings: int) -> float:
+    """How long the accuracy pass will take if all settings are as slow as dense."""
+    dense = setting(candidate.speech2text, DENSE)
+    sample = spread_by_length(speech.utterances, 3)[-2:][0]
+    dense(sample.samples)  # the first call is slower: caches and thread pools
+    result = dense(sample.samples)
+    return settings * speech.seconds * result.total_seconds / result.audio_seconds
+
+
+def measure(
+    candidate: Candidate,
+    speech: SpeechSet,
+    grid: Sequence[GateSetting],
+    timing_seconds: float,
+) -> Sweep:
+    """Recognize every utterance once with every setting, then time a part of them.
+
+    Args:
+        candidate: the checkpoint.
+        speech: what to recognize. Without transcripts the dense pass's own output
+            is the reference.
+        grid: settings.
+        timing_seconds: time to spend on measuring speed; at least one utterance is
+            timed ``TIMING_REPEATS`` times.
+
+    Raises:
+        ValueError: there is nothing to compare with, because the dense pass
+            recognizes no word where it is the reference.
+    """
+    recognizers = _recognizers(candidate, grid)
+    utterances = speech.utterances
+    passed = run_settings(recognizers, utterances, "calibrate: accuracy")
+    if not speech.has_text:
+        utterances = [
+            replace(u, reference=r.text) for u, r in zip(utterances, passed[DENSE])
+        ]
+        if not any(u.reference.split() for u in utterances):
+            raise ValueError(
+                f"--data {speech.name}: the dense pass recognizes no word in it, so "
+                "nothing can be compared; give --text, or other data"
+            )
+    count = affordable(passed, TIMING_REPEATS, timing_seconds)
+    timed = spread_by_length(utterances, count)
+    passes = [
+        run_settings(
+            recognizers, timed, f"calibrate: speed, repeat {n} of {TIMING_REPEATS}"
+        )
+        for n in range(1, TIMING_REPEATS + 1)
+    ]
+    speed = speeds(passes, DENSE)
+    number = candidate.speech2text.num_layers
+    points = []
+    for point in grid:
+        a, s = accuracy(passed[point.name], utterances), speed[point.name]
+        points.append(Point(point, a.wer, a.kept, s.encoder_rtf, s.speed_up))
+    return Sweep(
+        dense=_layer(number, passed[DENSE], utterances, speed[DENSE]),
+        gates=[
+            _layer(n, passed[_alone(n)], utterances, speed[_alone(n)])
+            for n in _readable_gates(candidate, grid)
+        ],
+        points=points,
+        words=sum(len(u.reference.split()) for u in utterances),
+        timed=len(timed),
+        repeats=TIMING_REPEATS,
+    )
+
+
+def _recognizers(
+    candidate: Candidate, grid: Sequence[GateSetting]
+) -> Dict[str, Recognizer]:
+    speech2text = candidate.speech2text
+    recognizers = {DENSE: setting(speech2text, DENSE)}
+    for n in _readable_gates(candidate, grid):
+        recognizers[_alone(n)] = setting(speech2text, INTERMEDIATE, gate_layers=[n])
+    for point in grid:
+        recognizers[point.name] = setting(
+            speech2text,
+            SKIPPING,
+            gate_layers=list(point.gate_layers),
+            blank_threshold=point.blank_threshold,
+            spike_extension=point.spike_extension,
+        )
+    return recognizers
+
+
+def _readable_gates(candidate: Candidate, grid: Sequence[GateSetting]) -> List[int]:
+    if not candidate.reads_labels_at_gate:
+        return []
+    return sorted({n for point in grid for n in point.gate_layers})
+
+
+def _alone(number: int) -> str:
+    return f"layer {number} alone"
+
+
+def _layer(
+    number: int,
+    recognitions: Sequence[Recognition],
+    utterances: Sequence[Utterance],
+    speed: Speed,
+) -> Layer:
+    errors = []
+    for utterance, recognition in zip(utterances, recognitions):
+        counts = score_texts([utterance.reference], [recognition.text], "wer")[0]
+        errors.append(
+            counts["substitutions"] + counts["deletions"] + counts["insertions"]
+        )
+    wer = accuracy(recognitions, utterances).wer
+    return Layer(number, wer, errors, speed.encoder_rtf, speed.speed_up)

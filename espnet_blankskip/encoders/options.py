@@ -1,0 +1,80 @@
+"""Checks of the encoders' options; every error names the option and its range."""
+
+from typing import List, Optional, Sequence, Union
+
+import torch
+
+from espnet_blankskip.gate import is_count
+from espnet_blankskip.upstream import LegacyRelPositionMultiHeadedAttention
+from espnet_blankskip.version import __version__, is_older
+
+CONV_CONTEXTS = ("stale", "zero", "packed")
+ATTN_CONTEXTS = ("kept", "all")
+GATE_HEADS = ("ctc", "own")
+
+
+def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    """Check that a value is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{option}={value} must be one of: {', '.join(choices)}")
+
+
+def checked_gate_layers(gate_layers: Sequence[int], num_blocks: int) -> List[int]:
+    """Return the gates as a list, if they are layers that can have one."""
+    several = isinstance(gate_layers, (list, tuple))
+    layers = list(gate_layers) if several else [gate_layers]
+    good = all(isinstance(n, int) and 1 <= n < num_blocks for n in layers)
+    if not good or layers != sorted(set(layers)):
+        raise ValueError(
+            f"gate_layers={layers} must be ascending layer numbers in "
+            f"1..{num_blocks - 1} for num_blocks={num_blocks}"
+        )
+    return layers
+
+
+def check_train_skip(train_skip: Union[bool, float], skip_warmup_steps: int) -> None:
+    """Check the options of skipping in training."""
+    if not isinstance(train_skip, (int, float)) or not 0.0 <= train_skip <= 1.0:
+        raise ValueError(
+            f"train_skip={train_skip} must be true, false or a probability in 0..1"
+        )
+    if not is_count(skip_warmup_steps):
+        raise ValueError(
+            f"skip_warmup_steps={skip_warmup_steps} must be a whole number >= 0"
+        )
+
+
+def check_plugin_version(requires_plugin: Optional[str]) -> None:
+    """Check that this package is as new as a checkpoint needs it."""
+    if requires_plugin is not None and is_older(__version__, requires_plugin):
+        raise ValueError(
+            f"this checkpoint needs espnet_blankskip {requires_plugin}, newer than "
+            f"the {__version__} installed: "
+            f"pip install 'espnet_blankskip>={requires_plugin}'"
+        )
+
+
+def check_can_skip(
+    attn: torch.nn.Module, feed_forward: torch.nn.Module, ctc_trim: bool
+) -> None:
+    """Refuse stock options whose meaning depends on unbroken time.
+
+    Args:
+        attn: a layer's self-attention.
+        feed_forward: a layer's feed-forward module.
+        ctc_trim: ESPnet's option of that name.
+    """
+    if isinstance(attn, LegacyRelPositionMultiHeadedAttention):
+        raise ValueError(
+            "gate_layers needs rel_pos_type=latest (or selfattn): the legacy table is "
+            "indexed by padded length, so gathered frames have no true positions in it"
+        )
+    if isinstance(getattr(feed_forward, "w_1", None), torch.nn.Conv1d):
+        raise ValueError(
+            "gate_layers needs positionwise_layer_type=linear: a convolution over kept "
+            "frames would not see true neighbours"
+        )
+    if ctc_trim:
+        raise ValueError(
+            "ctc_trim=true shortens the utterance and cannot go with gate_layers"
+        )
