@@ -5,6 +5,9 @@ nowhere else, so that a move upstream (``espnet.nets`` is on its way into
 ``espnet2.legacy``) is a change of this file. Checked against ESPnet 202511.
 """
 
+import contextlib
+import io
+
 from espnet.nets.pytorch_backend.nets_utils import make_pad_mask
 from espnet.nets.pytorch_backend.transformer.attention import (
     LegacyRelPositionMultiHeadedAttention,
@@ -60,8 +63,14 @@ PACK_MODULE = "espnet2.bin.pack"
 
 
 def asr_task():
-    """Return ESPnet's ``ASRTask`` class; its import alone takes ten CPU seconds."""
-    from espnet2.tasks.asr import ASRTask
+    """Return ESPnet's ``ASRTask`` class; its import alone takes ten CPU seconds.
+
+    Quietly: offline it would print several lines about NLTK data that a CTC model
+    with ordinary tokens never reads.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()):
+            from espnet2.tasks.asr import ASRTask
 
     return ASRTask
 

@@ -224,7 +224,8 @@ def test_stock_espnet_model_skips_too():
     stock = make_model(model_class=ESPnetASRModel).eval()
     ours = make_model().eval()
     batch = make_batch()
-    inputs = batch["speech"], batch["speech_lengths"]
+    # one utterance: in a batch ESPnet's STFT lets padding into the last frames
+    inputs = batch["speech"][:1], batch["speech_lengths"][:1]
     with torch.no_grad():
         (states, _), lens = stock.encode(*inputs)
         encoded = ours.encode_frames(*inputs)

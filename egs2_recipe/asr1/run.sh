@@ -46,7 +46,7 @@ test_sets=test
 token_type=bpe
 nbpe=200
 fs=16k
-asr_config=conf/train_asr_blankskip_conformer.yaml
+asr_config=conf/train_asr_small_blankskip_conformer.yaml
 case "${corpus}" in
     fsdd)
         token_type=word

@@ -5,10 +5,11 @@ import inspect
 
 import torch
 
-from espnet_blankskip.encoders.skipping import LayerSkipping
+from espnet_blankskip.encoders.gate_settings import GateSettings
 from espnet_blankskip.upstream import ESPnetASRModel, asr_task
 
 PREFIX = "blankskip_"
+GATE_WEIGHTS = ("encoder.gate.", "encoder.blank_state")  # of gate_head: own
 
 
 def build_stock_twin(
@@ -29,7 +30,7 @@ def build_stock_twin(
     """
     if not train_args.encoder.startswith(PREFIX):
         raise ValueError(f"encoder {train_args.encoder} is not one of the plugin's")
-    ours = set(inspect.signature(LayerSkipping.__init__).parameters)
+    ours = set(inspect.signature(GateSettings.__init__).parameters)
     stock = set(inspect.signature(ESPnetASRModel.__init__).parameters)
     args = argparse.Namespace(**vars(train_args))
     args.encoder = train_args.encoder[len(PREFIX) :]
@@ -39,7 +40,9 @@ def build_stock_twin(
     args.model = "espnet"
     args.model_conf = {k: v for k, v in train_args.model_conf.items() if k in stock}
     twin = asr_task().build_model(args)
-    twin.load_state_dict(model.state_dict(), strict=True)
+    state = model.state_dict()
+    body = {name: state[name] for name in state if not name.startswith(GATE_WEIGHTS)}
+    twin.load_state_dict(body, strict=True)
     twin.ctc = model.ctc  # a factorized head reads the same weights differently
     weight = next(model.parameters())
     return twin.to(device=weight.device, dtype=weight.dtype).eval()
