@@ -39,7 +39,8 @@ def sweep_picture(
     Args:
         speech2text: Recognizer of a blankskip model.
         utterances: The test set.
-        passed: Its recognitions by setting, among them dense and intermediate.
+        passed: Its recognitions by setting, among them dense, and intermediate if
+            the gate layer can be read.
         thresholds: Blank thresholds to try.
         seconds: Time to spend; as many utterances are decoded as fit.
         path: PNG to write.
@@ -60,11 +61,14 @@ def sweep_picture(
     for name in list(settings)[1:]:
         a = accuracy(swept[name], chosen)
         points.append(SweepPoint(float(name), a.wer, a.kept, measured[name].speed_up))
-    at_gate = {u.utt_id: r for u, r in zip(utterances, passed[INTERMEDIATE])}
+    intermediate_wer = None
+    if INTERMEDIATE in passed:
+        at_gate = {u.utt_id: r for u, r in zip(utterances, passed[INTERMEDIATE])}
+        intermediate_wer = accuracy([at_gate[u.utt_id] for u in chosen], chosen).wer
     draw_sweep(
         points,
         dense_wer=accuracy(swept[DENSE], chosen).wer,
-        intermediate_wer=accuracy([at_gate[u.utt_id] for u in chosen], chosen).wer,
+        intermediate_wer=intermediate_wer,
         trained_threshold=speech2text.asr_model.encoder.blank_threshold,
         path=path,
     )

@@ -62,7 +62,7 @@ class DepthPicture:
 def draw_sweep(
     points: Sequence[SweepPoint],
     dense_wer: float,
-    intermediate_wer: float,
+    intermediate_wer: Optional[float],
     trained_threshold: float,
     path: Path,
 ) -> None:
@@ -71,7 +71,7 @@ def draw_sweep(
     Args:
         points: One per threshold, ascending.
         dense_wer: WER in percent with every frame in every layer.
-        intermediate_wer: WER in percent at the gate layer.
+        intermediate_wer: WER in percent at the gate layer; None if it has none.
         trained_threshold: Threshold of the training config.
         path: PNG to write.
     """
@@ -82,10 +82,11 @@ def draw_sweep(
 
     top.plot(x, [p.wer for p in points], "o-", color=BLUE, label="skipping")
     top.axhline(dense_wer, color=INK, linestyle="--", label="dense (all layers)")
-    top.axhline(
-        intermediate_wer, color=GREEN, linestyle=":", label="intermediate (gate layer)"
-    )
-    values = [p.wer for p in points] + [dense_wer, intermediate_wer]
+    values = [p.wer for p in points] + [dense_wer]
+    if intermediate_wer is not None:
+        label = "intermediate (gate layer)"
+        top.axhline(intermediate_wer, color=GREEN, linestyle=":", label=label)
+        values.append(intermediate_wer)
     room = 0.15 * (max(values) - min(values)) + 0.05
     top.set_ylim(max(0.0, min(values) - room), max(values) + room)
     top.set_ylabel("word error rate [%]")

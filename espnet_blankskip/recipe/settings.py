@@ -32,7 +32,9 @@ def table_settings(
     rows[DENSE] = setting(speech2text, DENSE)
     if speech2text.can_skip:
         rows[SKIPPING] = setting(speech2text, SKIPPING)
-        rows[INTERMEDIATE] = setting(speech2text, INTERMEDIATE)
+        # a gate of its own predicts blank, and no labels to stop at
+        if speech2text.asr_model.encoder.gate_head == "ctc":
+            rows[INTERMEDIATE] = setting(speech2text, INTERMEDIATE)
     for config in inference_configs:
         values = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
         mode = values.get("mode", SKIPPING)
