@@ -12,7 +12,12 @@ assert len(TOKENS) == VOCAB
 
 
 def make_model(
-    model_class=BlankSkipASRModel, decoder=None, ctc_conf=None, encoder=None, **options
+    model_class=BlankSkipASRModel,
+    decoder=None,
+    ctc_conf=None,
+    encoder=None,
+    split_gate=True,
+    **options,
 ):
     """A model in training mode around an encoder whose gate lets half the frames go.
 
@@ -21,6 +26,7 @@ def make_model(
         decoder: attention decoder, or None.
         ctc_conf: options of the CTC head.
         encoder: options of the encoder.
+        split_gate: move the CTC's blank bias so that half the frames leave.
         **options: options of the model.
     """
     torch.manual_seed(0)
@@ -41,7 +47,7 @@ def make_model(
         **{"ctc_weight": 1.0, "interctc_weight": 0.3, **options},
     )
     model.eval()
-    if model.encoder.gate_layers:
+    if model.encoder.gate_layers and split_gate:
         batch = make_batch()
         with torch.no_grad():
             model.ctc.ctc_lo.weight.mul_(4.0)

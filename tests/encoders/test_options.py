@@ -26,6 +26,12 @@ REFUSED = {
     "train_skip_text": (dict(train_skip="often"), "train_skip=often"),
     "warmup_negative": (dict(skip_warmup_steps=-3), "skip_warmup_steps=-3"),
     "warmup_text": (dict(skip_warmup_steps="long"), "skip_warmup_steps=long"),
+    "newer_plugin": (
+        dict(requires_plugin="99.1"),
+        "needs espnet_blankskip 99.1.*pip install",
+    ),
+    "gate_head": (dict(gate_head="none"), "gate_head=none.*ctc, own"),
+    "own_gates": (dict(gate_layers=[2, 4], gate_head="own"), "gate_head=own.*one gate"),
     "legacy_positions": (
         dict(gate_layers=[2], rel_pos_type="legacy"),
         "rel_pos_type=latest",

@@ -69,6 +69,10 @@ def test_meta_carries_the_plugins_name_and_version(packed):
     assert meta["files"] == {"asr_model_file": "exp/asr_tiny/valid.loss.ave.pth"}
     lines = member(packed, "requirements.txt").splitlines()
     assert f"espnet_blankskip>={espnet_blankskip.__version__}" in lines
+    # loaders that never read meta.yaml see it as an option of the encoder
+    config = yaml.safe_load(member(packed, "exp/asr_tiny/config.yaml"))
+    needed = config["encoder_conf"]["requires_plugin"]
+    assert needed == espnet_blankskip.__version__
 
 
 def test_card_shows_the_table_and_what_to_install(packed):
