@@ -134,11 +134,12 @@ class BlankSkipASRModel(ESPnetASRModel):
             final, intermediate = encoder_out if has_intermediate else (encoder_out, [])
             terms = self._distillation_terms(final, intermediate, lens)
             extra.update({name: term.detach() for name, term in terms.items()})
-            if self.training:
-                # weight 0 keeps a waiting gate in the graph, for distributed training
-                weight_now = self.kd_weight if self._teaches_this_batch(stats) else 0.0
-                loss = loss + self.ctc_weight * weight_now * terms["loss_kd"]
+            if self.training and self._teaches_this_batch(stats):
+                loss = loss + self.ctc_weight * self.kd_weight * terms["loss_kd"]
                 stats["loss"] = loss.detach()
+            elif self.training and self.encoder.gate_head == "own":
+                # in the graph while it waits, as distributed training insists
+                loss = loss + 0.0 * terms["loss_kd"]
         if extra:
             extra, _ = force_gatherable((extra, weight), loss.device)
             stats.update(extra)
