@@ -12,7 +12,7 @@ demo: $(VENV)/.recipe
 	cd egs2_recipe/asr1 && PATH="$(BIN):$$PATH" ./run.sh --corpus fsdd --reuse true
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -m "not slow" tests
+	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m slow tests
