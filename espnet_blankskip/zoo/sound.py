@@ -31,11 +31,6 @@ class FitSound:
     held_out: List[np.ndarray]
     failed: List[str]
 
-    @property
-    def is_speech(self) -> bool:
-        """Whether a person chose the sound."""
-        return self.name != SYNTHETIC
-
 
 def read_sound(
     wav_scp: Optional[str], sample_rate: int, max_seconds: float = MAX_SECONDS
