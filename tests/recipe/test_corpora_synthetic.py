@@ -1,5 +1,6 @@
 """synthetic: many voices, a large vocabulary, the same bytes from the same seed."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from espnet_blankskip.recipe.corpora import (
     CorpusOptions,
     check_data_folder,
     prepare_corpus,
+    speech_synthesis,
 )
 from espnet_blankskip.recipe.corpora.data_folder import read_table
 from espnet_blankskip.recipe.corpora.sentences import (
@@ -129,3 +131,22 @@ def test_same_seed_same_bytes_for_any_number_of_processes(made, tmp_path, nj):
 def test_wrong_voice_is_named(voice, message):
     with pytest.raises(ValueError, match=message):
         speak("seven", Voice(**voice), 16000)
+
+
+def test_terminating_while_espeak_calls_back_is_not_lost(monkeypatch):
+    """ctypes swallows what a callback raises, and a handler may raise in it."""
+    receive = speech_synthesis._Synthesizer._receive
+
+    def receive_and_terminate(self, *arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return receive(self, *arguments)
+
+    monkeypatch.setattr(
+        speech_synthesis._Synthesizer, "_receive", receive_and_terminate
+    )
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            speak("one", Voice("en-us", "f2"), 16000)
+    finally:
+        signal.signal(signal.SIGTERM, before)

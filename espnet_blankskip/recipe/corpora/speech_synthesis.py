@@ -6,6 +6,9 @@ per process and it must stay in one thread; use processes to go faster.
 
 import _ctypes
 import ctypes
+import signal
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List
@@ -123,19 +126,44 @@ class _Synthesizer:
         for name, number in _PARAMETERS.items():
             self._library.espeak_SetParameter(number, getattr(voice, name), 0)
         encoded = text.encode() + b"\0"
-        status = self._library.espeak_Synth(
-            encoded,
-            ctypes.c_size_t(len(encoded)),
-            0,
-            _POSITION_CHARACTER,
-            0,
-            _CHARACTERS_UTF8,
-            None,
-            None,
-        )
+        with _signals_held():
+            status = self._library.espeak_Synth(
+                encoded,
+                ctypes.c_size_t(len(encoded)),
+                0,
+                _POSITION_CHARACTER,
+                0,
+                _CHARACTERS_UTF8,
+                None,
+                None,
+            )
         if status != _OK or not self._chunks:
             raise ValueError(f"speech synthesis: {voice.name} does not speak {text!r}")
         return np.concatenate(self._chunks)
+
+
+@contextmanager
+def _signals_held():
+    """Deliver SIGINT and SIGTERM after the block.
+
+    Their handlers stop the program by an exception, and ctypes swallows exceptions
+    that are raised while it runs a callback.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers run in the main thread only
+        return
+    held = []
+    handlers = {
+        number: signal.signal(number, lambda number, frame: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def speak(text: str, voice: Voice, sampling_rate: int) -> np.ndarray:
