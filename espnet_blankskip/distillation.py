@@ -7,6 +7,7 @@ with the teacher detached. For a factorized head the divergence is exactly
     KL = KL_Bernoulli(blank) + (1 - p_final(blank)) * KL(labels)
 """
 
+import math
 from typing import Tuple
 
 import torch
@@ -117,29 +118,38 @@ def gate_kl(teacher_logp: Tensor, gate_logits: Tensor) -> Tensor:
     return cross - entropy
 
 
-class TeacherWatch:
+class TeacherWatch(torch.nn.Module):
     """Says whether the final layer is good enough to teach.
 
-    Compares running means of the final and the intermediate CTC loss.
+    Compares running means of the final and the intermediate CTC loss. The means are a
+    buffer, which DistributedDataParallel copies from its first process to the others
+    before every batch, so that all processes decide alike. They are not saved, which
+    leaves a checkpoint's keys as ESPnet's; a resumed training learns them anew.
 
     Args:
         decay: weight of the past in the running means, 0 to 1.
     """
 
     def __init__(self, decay: float = 0.98):
+        super().__init__()
         self.decay = decay
-        self.final = self.inter = None
+        # of final and intermediate loss; nan until there was one
+        self.register_buffer("means", torch.full((2,), math.nan), persistent=False)
 
     def update(self, loss_final: float, loss_inter: float) -> None:
         """Take in one training batch's two losses; infinite ones are left out."""
-        if not all(torch.isfinite(torch.tensor([loss_final, loss_inter]))):
+        losses = self.means.new_tensor([loss_final, loss_inter])
+        if not losses.isfinite().all():
             return
-        if self.final is None:
-            self.final, self.inter = loss_final, loss_inter
-        self.final = self.decay * self.final + (1 - self.decay) * loss_final
-        self.inter = self.decay * self.inter + (1 - self.decay) * loss_inter
+        past = self.means if self.has_seen_losses else losses
+        self.means.copy_(self.decay * past + (1 - self.decay) * losses)
+
+    @property
+    def has_seen_losses(self) -> bool:
+        """Whether there is anything to compare yet."""
+        return bool(self.means.isfinite().all())
 
     @property
     def teacher_is_better(self) -> bool:
         """Whether the final layer's mean loss is below the intermediate layer's."""
-        return self.final is not None and self.final < self.inter
+        return bool(self.means[0] < self.means[1])

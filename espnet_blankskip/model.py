@@ -137,9 +137,6 @@ class BlankSkipASRModel(ESPnetASRModel):
             if self.training and self._teaches_this_batch(stats):
                 loss = loss + self.ctc_weight * self.kd_weight * terms["loss_kd"]
                 stats["loss"] = loss.detach()
-            elif self.training and self.encoder.gate_head == "own":
-                # in the graph while it waits, as distributed training insists
-                loss = loss + 0.0 * terms["loss_kd"]
         if extra:
             extra, _ = force_gatherable((extra, weight), loss.device)
             stats.update(extra)
@@ -206,24 +203,28 @@ class BlankSkipASRModel(ESPnetASRModel):
         }
 
     def _teaches_this_batch(self, stats) -> bool:
-        """Whether the teacher may teach now; logs when that changes."""
-        inter = [v for k, v in stats.items() if k.startswith("loss_interctc_layer")]
-        if inter:
-            self._teacher_watch.update(
-                float(stats["loss_ctc"]), float(sum(inter)) / len(inter)
-            )
+        """Whether the teacher may teach now; logs when that changes.
+
+        Decided by the batches before this one, because those are what all processes
+        of a distributed training agree on.
+        """
+        watch = self._teacher_watch
+        final, inter = watch.means.tolist()
+        known, ready = watch.has_seen_losses, watch.teacher_is_better
+        losses = [v for k, v in stats.items() if k.startswith("loss_interctc_layer")]
+        if losses:
+            watch.update(float(stats["loss_ctc"]), float(sum(losses)) / len(losses))
         # the encoder has counted this batch already
         if self.encoder.training_steps <= self.kd_warmup_steps:
             return False
-        ready = not inter or self._teacher_watch.teacher_is_better
-        if ready != self._teacher_was_ready:
+        if not losses:
+            return True  # there is no intermediate CTC to compare the teacher with
+        if known and ready != self._teacher_was_ready:
             self._teacher_was_ready = ready
-            watch = self._teacher_watch
-            if inter:
-                logging.info(
-                    "distillation %s: final CTC loss %.3f, intermediate %.3f",
-                    "runs" if ready else "waits, its teacher is the worse of the two",
-                    watch.final,
-                    watch.inter,
-                )
+            logging.info(
+                "distillation %s: final CTC loss %.3f, intermediate %.3f",
+                "runs" if ready else "waits, its teacher is the worse of the two",
+                final,
+                inter,
+            )
         return ready

@@ -14,7 +14,16 @@ from tiny_models import make_batch, make_model
 from torch.nn.parallel import DistributedDataParallel
 
 NOTHING, SOME, ALL = "nothing", "some", "all"
-KEEP = {"rank_1_keeps_nothing": (SOME, NOTHING), "rank_0_keeps_nothing": (NOTHING, ALL)}
+KEEP = {
+    "rank_1_keeps_nothing": (SOME, NOTHING),
+    "rank_0_keeps_nothing": (NOTHING, ALL),
+    "both_keep_nothing": (NOTHING, NOTHING),
+}
+OWN_GATE = dict(
+    encoder=dict(gate_head="own", blank_threshold=0.5),
+    split_gate=False,
+    interctc_weight=0.0,
+)
 MODELS = {
     "plain": {},
     "factorized_kd": dict(factorized_ctc=True, kd_weight=0.5, kd_frames="kept"),
@@ -22,6 +31,9 @@ MODELS = {
         encoder=dict(gate_layers=[2, 4], attn_context="all", spike_extension=1)
     ),
     "zero_context": dict(encoder=dict(conv_context="zero")),
+    "own_gate": dict(OWN_GATE, kd_weight=0.5),
+    "own_gate_that_waits": dict(OWN_GATE, kd_weight=0.5, kd_warmup_steps=10),
+    "own_gate_that_nothing_teaches": OWN_GATE,
 }
 CASES = list(itertools.product(MODELS, KEEP))
 

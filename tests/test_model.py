@@ -169,7 +169,7 @@ def test_distillation_waits_for_a_better_teacher_and_says_so(caplog):
         model._teacher_watch.update(2.0, 1.0)
         assert distils(train_steps(model, 2)) == [False, False]
         model._teacher_watch.update(1.0, 2.0)
-        model._teacher_watch.final = 0.5
+        model._teacher_watch.means[0] = 0.5
         assert distils(train_steps(model, 2)) == [True, True]
     said = [r.message for r in caplog.records if r.message.startswith("distillation")]
     assert len(said) == 2, "once for each change"

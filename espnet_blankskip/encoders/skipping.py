@@ -195,8 +195,10 @@ class LayerSkipping(GateSettings):
             self.last_kept = running
         states = full(self.final_states(x), left)
         if self.training and self.gate_layers and self.gate_head == "own":
-            # in the graph even when nothing left, as distributed training insists
-            states = states + 0.0 * self.blank_state
+            # in the graph even when nothing left and nothing teaches the gate, as
+            # distributed training insists
+            gate = sum(parameter.sum() for parameter in self.gate.parameters())
+            states = states + 0.0 * (self.blank_state + gate)
         blank_logp = None if blank_logp is None else blank_logp.squeeze(-1)
         kept = depth == self.num_blocks
         return EncodedFrames(
