@@ -13,6 +13,8 @@ import runpy
 import sys
 from typing import List, Optional
 
+from espnet_blankskip import commands
+
 USAGE = """usage: python -m espnet_blankskip (-m MODULE | SCRIPT | -c CODE) [ARG ...]
 
 Runs an ESPnet command with the blankskip encoders and model registered, e.g.
@@ -53,12 +55,14 @@ def _run_module(name: str, args: List[str]) -> int:
     # A spawned child starts with its parent's main module, but not with one called
     # "x.__main__"; under the package's name it does, and so registers the plugin.
     sys.modules["__main__"].__spec__ = importlib.util.find_spec("espnet_blankskip")
+    name = commands.replacement(name, args)
     sys.argv = [name] + args
     module = importlib.import_module(name)
     # Executing a module a second time, as runpy would, gives it fresh class
     # registries, so main() is called on the imported one where there is one.
     if hasattr(module, "main"):
-        return module.main() or 0
+        status = module.main() or 0
+        return status or commands.finish(name, args)
     runpy.run_module(name, run_name="__main__", alter_sys=True)
     return 0
 

@@ -2,7 +2,7 @@
 # Train, decode and score a blank-skipping encoder: ./run.sh --corpus fsdd
 #
 # Takes the options of ESPnet's asr.sh, and --corpus. In an ESPnet tree (asr.sh lies
-# beside this file) asr.sh does the work; elsewhere espnet_blankskip.recipe does, with
+# beside this file; ../install.sh puts it there) asr.sh does the work; elsewhere espnet_blankskip.recipe does, with
 # the same options, stage numbers and folders.
 set -e
 set -u
@@ -15,7 +15,12 @@ fail() {
 
 [ -f ./path.sh ] || fail "call it in its own folder: cd egs2_recipe/asr1 && ./run.sh"
 
+in_tree=false
 corpus=fsdd
+if [ -f ./asr.sh ]; then
+    in_tree=true
+    corpus=$(basename "$(dirname "${PWD}")")
+fi
 options=()
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -62,7 +67,7 @@ esac
 # The rows of the final table; asr.sh takes one configuration, the skipping one.
 decode=conf/decode_asr_ctc_greedy
 inference_config="${decode}_dense.yaml ${decode}.yaml ${decode}_intermediate.yaml"
-if [ -f ./asr.sh ]; then
+if "${in_tree}"; then
     inference_config=${decode}.yaml
 fi
 
@@ -77,6 +82,35 @@ if command -v nvidia-smi > /dev/null && nvidia-smi --list-gpus > /dev/null 2>&1;
     ngpu=1
 fi
 nj=$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo 2)
+
+value_of() {  # OPTION DEFAULT: what the user gave for an option, the last one counts
+    local value=$2 i
+    for ((i = 0; i < ${#options[@]}; i++)); do
+        case "${options[i]}" in
+            "$1") value=${options[i + 1]:-} ;;
+            "$1"=*) value=${options[i]#*=} ;;
+        esac
+    done
+    echo "${value}"
+}
+
+# Said before stage 1, not when asr.sh gets there.
+check_tree() {
+    local name
+    for name in --reuse --min_free_gb --inference_bin; do
+        [ -z "$(value_of "${name}" "")" ] \
+            || fail "${name} is no option of asr.sh, which does the work in an ESPnet tree"
+    done
+    python3 -c "import espnet, espnet_blankskip" 2> /dev/null || fail "\
+$(command -v python3) has no espnet or no espnet_blankskip: call egs2_recipe/install.sh \
+and pip install in the environment of this ESPnet tree"
+    if [ "$(value_of --stage 1)" -le 13 ] && [ "$(value_of --stop_stage 10000)" -ge 13 ] \
+        && [ "$(value_of --skip_eval false)" = false ] && ! command -v sclite > /dev/null
+    then
+        fail "no sclite, which stage 13 scores with: apt-get install sctk (and put \
+/usr/lib/sctk/bin into PATH), or tools/installers/install_sctk.sh"
+    fi
+}
 
 # Given before the user's own options, which win.
 defaults=(
@@ -98,7 +132,8 @@ defaults=(
     --inference_asr_model valid.loss.ave.pth
 )
 
-if [ -f ./asr.sh ]; then
+if "${in_tree}"; then
+    check_tree
     exec ./asr.sh "${defaults[@]}" "${options[@]+"${options[@]}"}"
 fi
 exec python3 -m espnet_blankskip.recipe \

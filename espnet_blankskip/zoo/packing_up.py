@@ -1,7 +1,7 @@
 """``blankskip pack``: an experiment as a zip that says what it needs.
 
 ``espnet2.bin.pack`` does the packing. Its meta.yaml knows nothing of plugins, so the
-requirement is added to it afterwards, beside a model card for people to read.
+requirement is added to it afterwards; a model card for people to read goes in, too.
 """
 
 import os
@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import List, Optional
 
@@ -23,13 +22,10 @@ from espnet_blankskip.zoo.inspection import Inspection, look_inside
 from espnet_blankskip.zoo.loading import check_loadable
 from espnet_blankskip.zoo.model_card import model_card
 from espnet_blankskip.zoo.requirements import (
-    KEY,
-    PLUGIN,
     needs_plugin,
     plugin_requirement,
+    require_plugin,
 )
-
-_CHUNK = 1 << 20
 
 
 def pack_checkpoint(
@@ -65,7 +61,8 @@ def pack_checkpoint(
         where = Path("exp") / _name_of(checkpoint, zip_file)
         extras = _lay_out(stage, where, checkpoint, found, table, zip_file.name)
         packed = _run_espnet_pack(stage, where, checkpoint.model_file.name, extras)
-        _finish(packed, zip_file, checkpoint)
+        require_plugin(packed)
+        _put_in_place(packed, zip_file)
     return look_inside(open_checkpoint(str(zip_file)))
 
 
@@ -105,10 +102,6 @@ def _lay_out(
         shutil.copyfile(path, stage / name)
         set_asset(config, option, name)
         extras.append(name)
-    if str(config["encoder"]).startswith("blankskip_"):
-        # for loaders that do not read meta.yaml, as stock Speech2Text
-        version = plugin_requirement()[PLUGIN]
-        config["encoder_conf"] = {**config["encoder_conf"], "requires_plugin": version}
     text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     (stage / where / "config.yaml").write_text(text, encoding="utf-8")
     if table is not None:
@@ -151,21 +144,11 @@ def _run_espnet_pack(
     return stage / "packed.zip"
 
 
-def _finish(packed: Path, zip_file: Path, checkpoint: Checkpoint) -> None:
-    """Copy the zip to its place, with the plugin's requirement in its meta.yaml."""
+def _put_in_place(packed: Path, zip_file: Path) -> None:
     zip_file.parent.mkdir(parents=True, exist_ok=True)
     part = zip_file.with_name(f".{zip_file.name}.part")
     try:
-        with zipfile.ZipFile(packed) as old, zipfile.ZipFile(part, "w") as new:
-            for member in old.infolist():
-                with old.open(member) as source, new.open(member, "w") as sink:
-                    if member.filename == "meta.yaml":
-                        meta = yaml.safe_load(source.read())
-                        if needs_plugin(checkpoint.config):
-                            meta[KEY] = plugin_requirement()
-                        sink.write(yaml.safe_dump(meta).encode())
-                    else:
-                        shutil.copyfileobj(source, sink, _CHUNK)
+        shutil.copyfile(packed, part)
         os.replace(part, zip_file)
     finally:
         part.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+"""ESPnet commands that need more of the wrapper than the plugin's registration.
+
+asr.sh decodes with ``asr_inference`` and packs with ``pack``, whatever the model is.
+"""
+
+from pathlib import Path
+from typing import List, Optional
+
+INFERENCE = "espnet2.bin.asr_inference"
+DECODE = "espnet_blankskip.bin.asr_decode"
+PACK = "espnet2.bin.pack"
+
+
+def replacement(name: str, args: List[str]) -> str:
+    """Return the module to run in place of an ESPnet command.
+
+    Args:
+        name: the command's module.
+        args: its arguments.
+
+    Returns:
+        Our decoder for ``asr_inference`` with a decode configuration of ours, which
+        is one with ``mode``; else the module itself.
+    """
+    config = _option(args, "--config")
+    if name != INFERENCE or config is None or not Path(config).is_file():
+        return name
+    import yaml
+
+    values = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
+    return DECODE if isinstance(values, dict) and "mode" in values else name
+
+
+def finish(name: str, args: List[str]) -> int:
+    """Do what is left after a command has succeeded.
+
+    A packed model gets the plugin's requirement, which ESPnet does not know of.
+
+    Returns:
+        Exit status.
+    """
+    packed = _option(args, "--outpath")
+    if name == PACK and packed is not None and packed.endswith(".zip"):
+        from espnet_blankskip.zoo.requirements import require_plugin
+
+        require_plugin(Path(packed))
+    return 0
+
+
+def _option(args: List[str], name: str) -> Optional[str]:
+    """Value of an option, the last one given; None without it."""
+    value = None
+    for word, following in zip(args, [*args[1:], None]):
+        if word == name:
+            value = following
+        elif word.startswith(f"{name}="):
+            value = word.partition("=")[2]
+    return value
