@@ -2,8 +2,8 @@
 # Train, decode and score a blank-skipping encoder: ./run.sh --corpus fsdd
 #
 # Takes the options of ESPnet's asr.sh, and --corpus. In an ESPnet tree (asr.sh lies
-# beside this file; ../install.sh puts it there) asr.sh does the work; elsewhere espnet_blankskip.recipe does, with
-# the same options, stage numbers and folders.
+# beside this file; ../install.sh makes such a folder) asr.sh does the work; elsewhere
+# espnet_blankskip.recipe does, with the same options, stage numbers and folders.
 set -e
 set -u
 set -o pipefail
