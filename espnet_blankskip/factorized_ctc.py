@@ -13,11 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from espnet_blankskip.gate import exact
 from espnet_blankskip.upstream import CTC
 
 
 def compose_log_probs(logits: Tensor) -> Tensor:
-    """Log-probabilities (..., V) of the factorized reading of logits (..., V)."""
+    """Log-probabilities of the factorized reading of logits.
+
+    Args:
+        logits: outputs z (..., V).
+
+    Returns:
+        (..., V), float32 or wider also under automatic mixed precision.
+    """
+    logits = exact(logits)
     blank, labels = logits[..., :1], logits[..., 1:]
     return torch.cat(
         [F.logsigmoid(blank), F.logsigmoid(-blank) + F.log_softmax(labels, dim=-1)],
@@ -74,8 +83,7 @@ class FactorizedCTC(CTC):
             Loss averaged over the batch (), or per utterance divided by the batch
             size (B,) where ``reduce`` is off, as ESPnet has it.
         """
-        exact = torch.promote_types(th_pred.dtype, torch.float32)
-        log_probs = compose_log_probs(th_pred.to(exact))
+        log_probs = compose_log_probs(th_pred)
         loss = self.ctc_loss(log_probs, th_target, th_ilen, th_olen) / th_pred.size(1)
         return loss.sum() if self.reduce else loss
 
@@ -93,14 +101,14 @@ class FactorizedCTC(CTC):
 
     def blank_logp(self, hs_pad: Tensor) -> Tensor:
         """Log-probability of blank in O(D) per frame: (..., D) -> (...)."""
-        return F.logsigmoid(F.linear(hs_pad, *self._rows(0, 1))).squeeze(-1)
+        return F.logsigmoid(exact(F.linear(hs_pad, *self._rows(0, 1)))).squeeze(-1)
 
     def label_logp(self, hs_pad: Tensor) -> Tensor:
         """Log-probability of each label, given a label: (..., D) -> (..., V-1).
 
         Column k-1 is label k.
         """
-        return F.log_softmax(F.linear(hs_pad, *self._rows(1, None)), dim=-1)
+        return F.log_softmax(exact(F.linear(hs_pad, *self._rows(1, None))), dim=-1)
 
     def _rows(self, start, stop):
         return self.ctc_lo.weight[start:stop], self.ctc_lo.bias[start:stop]

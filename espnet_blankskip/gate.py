@@ -37,6 +37,15 @@ def is_count(value) -> bool:
     return isinstance(value, (int, float)) and value >= 0 and value % 1 == 0
 
 
+def exact(values: torch.Tensor) -> torch.Tensor:
+    """Values in float32 or wider.
+
+    A probability near 1 next to a threshold is no matter for the half precision that
+    automatic mixed precision leaves a linear layer's output in.
+    """
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def blank_log_prob(ctc: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
     """Log-probability of blank under a CTC head, without gradient.
 
@@ -50,7 +59,7 @@ def blank_log_prob(ctc: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
         if hasattr(ctc, "blank_logp"):
             return ctc.blank_logp(states)
-        return ctc.log_softmax(states)[..., 0]
+        return exact(ctc.log_softmax(states)[..., 0])
 
 
 class BlankGate(torch.nn.Module):
@@ -69,8 +78,8 @@ class BlankGate(torch.nn.Module):
         self.linear = torch.nn.Linear(size, 1)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Log-odds of blank: encoder states (B, T, D) -> (B, T)."""
-        return self.linear(self.norm(states)).squeeze(-1)
+        """Log-odds of blank: states (B, T, D) -> (B, T), float32 or wider."""
+        return exact(self.linear(self.norm(states)).squeeze(-1))
 
 
 def keep_frames(

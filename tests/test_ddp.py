@@ -36,6 +36,24 @@ MODELS = {
     "own_gate_that_nothing_teaches": OWN_GATE,
 }
 CASES = list(itertools.product(MODELS, KEEP))
+# mean losses (final, intermediate) with which the processes begin: alone, the first
+# would wait with distillation and the second would not
+EVIDENCE = (2.0, 1.9), (1.0, 2.0)
+
+
+def distillation_of_three_batches(final, intermediate, seed):
+    """For each batch, whether this process had distillation in its loss."""
+    model = make_model(kd_weight=5.0)
+    model._teacher_watch.update(final, intermediate)
+    model._teacher_watch.decay = 0.5  # each batch's final loss is the lower one
+    parallel = DistributedDataParallel(model)
+    distils = []
+    for _ in range(3):
+        loss, stats, _ = parallel(**make_batch(seed=seed))
+        loss.sum().backward()
+        ctc = 0.7 * stats["loss_ctc"] + 0.3 * stats["loss_interctc_layer2"]
+        distils.append(abs(loss.item() - ctc.item()) > 1e-3)
+    return distils
 
 
 def train(rank, port, folder):
@@ -59,6 +77,7 @@ def train(rank, port, folder):
             loss.sum().backward()
         grads = {n: p.grad for n, p in model.named_parameters()}
         results[name, keep] = stats["kept_ratio"].item(), grads
+    results["distils"] = distillation_of_three_batches(*EVIDENCE[rank], seed=rank)
     torch.save(results, folder / f"rank_{rank}.pt")
     dist.destroy_process_group()
 
@@ -84,3 +103,7 @@ def test_every_parameter_gets_the_same_gradient_in_both_processes(trained, name,
         assert grad.isfinite().all(), parameter
         assert grad.equal(grads_1[parameter]), parameter
     assert any(grad.any() for grad in grads_0.values())
+
+
+def test_both_processes_distil_in_the_same_batches(trained):
+    assert [results["distils"] for results in trained] == [[False, True, True]] * 2
