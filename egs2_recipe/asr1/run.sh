@@ -52,6 +52,7 @@ token_type=bpe
 nbpe=200
 fs=16k
 asr_config=conf/train_asr_small_blankskip_conformer.yaml
+more=()
 case "${corpus}" in
     fsdd)
         token_type=word
@@ -59,11 +60,38 @@ case "${corpus}" in
         asr_config=conf/train_asr_fsdd_blankskip_conformer.yaml ;;
     mini_an4)
         nbpe=30 ;;
+    an4)
+        test_sets="train_dev test"
+        nbpe=30
+        more=(--lang en --speed_perturb_factors "0.9 1.0 1.1") ;;
+    librispeech | librispeech_100)
+        train_set=train_960
+        asr_config=conf/train_asr_blankskip_conformer.yaml
+        if [ "${corpus}" = librispeech_100 ]; then
+            train_set=train_clean_100
+            asr_config=conf/train_asr_librispeech_100_blankskip_conformer.yaml
+        fi
+        valid_set=dev
+        test_sets="test_clean test_other dev_clean dev_other"
+        nbpe=5000
+        more=(--lang en --max_wav_duration 30 --speed_perturb_factors "0.9 1.0 1.1") ;;
+    aishell)
+        train_set=train
+        valid_set=dev
+        test_sets="dev test"
+        token_type=char
+        asr_config=conf/train_asr_aishell_blankskip_conformer.yaml
+        more=(--lang zh --speed_perturb_factors "0.9 1.0 1.1") ;;
+    lhotse:?*)
+        train_set=train
+        valid_set=dev ;;
     synthetic)
         ;;
     *)
-        fail "--corpus ${corpus} must be one of fsdd, mini_an4, synthetic" ;;
+        fail "--corpus ${corpus} must be one of fsdd, mini_an4, an4, librispeech_100, \
+librispeech, aishell, synthetic, lhotse:NAME" ;;
 esac
+options=("${more[@]+"${more[@]}"}" "${options[@]+"${options[@]}"}")
 # The rows of the final table; asr.sh takes one configuration, the skipping one.
 decode=conf/decode_asr_ctc_greedy
 inference_config="${decode}_dense.yaml ${decode}.yaml ${decode}_intermediate.yaml"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from espnet_blankskip.recipe import corpora
 from espnet_blankskip.recipe.corpora import CorpusOptions, prepare_corpus, sources
 
 RECIPE = Path(__file__).resolve().parents[2] / "egs2_recipe" / "asr1"
@@ -31,7 +30,9 @@ def run(*arguments, cwd, **environment):
 @pytest.mark.parametrize(
     "arguments, environment, message",
     [
-        (["klingon"], {}, "--corpus klingon must be one of fsdd, mini_an4, synthetic"),
+        (["klingon"], {}, "--corpus klingon must be one of fsdd, mini_an4, an4,"),
+        (["lhotse:yes_no"], {}, "has no such corpus; did you mean yesno"),
+        (["an4", "--nj", "2", "--train_splits", "a"], {}, "--train-splits does not ap"),
         (["fsdd"], {"FSDD": "/no/where"}, "FSDD=/no/where does not exist"),
         (["fsdd"], {"FSDD": "."}, "no file like 7_jackson_32.wav in"),
         (["mini_an4"], {"MINI_AN4": "."}, "no downloads.tar.gz or an4/etc"),
@@ -60,7 +61,7 @@ def test_user_errors_are_one_line(tmp_path, arguments, environment, message):
 
 def test_too_little_disk_space_is_seen_before_anything_is_made(tmp_path, monkeypatch):
     usage = shutil._ntuple_diskusage(total=10**12, used=10**12 - 10**9, free=10**9)
-    monkeypatch.setattr(corpora.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(sources.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OSError, match="too little disk space, 1.0 GB free and"):
         prepare_corpus("synthetic", tmp_path / "data", CorpusOptions())
     assert not (tmp_path / "data").exists()

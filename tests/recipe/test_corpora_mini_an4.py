@@ -11,8 +11,8 @@ from espnet_blankskip.recipe.corpora import (
     prepare_corpus,
     sources,
 )
+from espnet_blankskip.recipe.corpora.an4 import an4_root, read_part
 from espnet_blankskip.recipe.corpora.data_folder import read_table
-from espnet_blankskip.recipe.corpora.mini_an4 import an4_root, read_part
 
 TEXTS = {
     "train_nodev": [
@@ -51,7 +51,7 @@ def test_sets_are_those_of_espnet(made, name):
 
 
 def test_wav_holds_the_samples_of_the_sphere_file(archive, made):
-    with an4_root(archive) as root:
+    with an4_root(archive, "downloads.tar.gz") as root:
         sphere = read_part(root, "test")[0].sphere
         header, body = sphere.read_bytes()[:1024], sphere.read_bytes()[1024:]
     assert b"sample_byte_format -s2 01" in header  # little endian, as in wav
@@ -78,7 +78,10 @@ def write_an4(root, line):
     "line, message",
     [
         ("<s> YES </s>", "cannot read '<s> YES </s>'"),
-        ("<s> YES </s> (an251-fash-b)", "utterance fash-an251-b: no such file"),
+        (
+            "<s> YES </s> (an251-fash-b)\n<s> NO </s> (an252-fash-b)",
+            "1 of 1 utterances cannot be used: fash-an252-b: no such audio file",
+        ),
     ],
 )
 def test_broken_source_is_named(tmp_path, monkeypatch, line, message):

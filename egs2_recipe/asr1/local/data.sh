@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Make data/{train_nodev,train_dev,test} of a corpus; stage 1 of asr.sh and run.sh.
+# Make the data folders of a corpus; stage 1 of asr.sh and run.sh.
 #
-# usage: local/data.sh [--corpus fsdd|mini_an4|synthetic] [options]
-# Options are those of python3 -m espnet_blankskip.recipe.corpora (--help lists them):
-# --train_hours H, --exclude_speaker NAME, --seed N, --nj N, --overwrite, ...
+# usage: local/data.sh [--corpus CORPUS] [options]
+# Corpora (fsdd, mini_an4, an4, librispeech_100, librispeech, aishell, synthetic,
+# lhotse:NAME) and options are those of python3 -m espnet_blankskip.recipe.corpora
+# (--help lists them); db.sh says where the corpora are.
 set -e
 set -u
 set -o pipefail
@@ -32,8 +33,10 @@ while [ $# -gt 0 ]; do
     esac
 done
 
+# Exported, because any corpus of lhotse may have its variable there.
+set -a
 . ./db.sh
-export FSDD MINI_AN4
+set +a
 if [ -f ./path.sh ]; then
     # An environment's activation script may use unset variables.
     set +u

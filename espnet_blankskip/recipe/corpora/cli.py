@@ -3,22 +3,24 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from espnet_blankskip.recipe.corpora import CORPORA, prepare_corpus
-from espnet_blankskip.recipe.corpora.options import CorpusOptions
+from espnet_blankskip.recipe.corpora.options import LHOTSE_OPTIONS, CorpusOptions
 
 
 def get_parser() -> argparse.ArgumentParser:
     """Options; ESPnet's spelling with underscores works as well."""
-    corpora = "\n".join(f"  {c.name:10s} {c.summary}" for c in CORPORA.values())
+    rows = [(corpus.name, corpus.summary) for corpus in CORPORA.values()]
+    rows.append(("lhotse:NAME", "any corpus that lhotse can prepare"))
+    corpora = "\n".join(f"  {name:15s} {summary}" for name, summary in rows)
     parser = argparse.ArgumentParser(
         prog="python -m espnet_blankskip.recipe.corpora",
         description=f"Prepare the data folders of a corpus:\n{corpora}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("corpus", metavar="CORPUS", help=", ".join(CORPORA))
+    parser.add_argument("corpus", metavar="CORPUS", help="one of the above")
     parser.add_argument(
         "--output", type=Path, default=Path("data"), help="folder of the sets"
     )
@@ -43,6 +45,21 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--nj", type=int, default=1, help="processes (synthetic)")
     parser.add_argument(
+        "--lhotse_options",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="arguments of lhotse's prepare_NAME, for lhotse:NAME",
+    )
+    for option, made in zip(LHOTSE_OPTIONS[1:], ("training", "dev", "test")):
+        parser.add_argument(
+            f"--{option}",
+            nargs="+",
+            default=[],
+            metavar="SPLIT",
+            help=f"lhotse's splits that make the {made} set; by name if not given",
+        )
+    parser.add_argument(
         "--overwrite", action="store_true", help="make finished sets again"
     )
     return parser
@@ -58,6 +75,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
             exclude_speaker=args.exclude_speaker or None,
             downloads=args.downloads,
             nj=args.nj,
+            **{name: split_words(getattr(args, name)) for name in LHOTSE_OPTIONS},
         )
         lines = prepare_corpus(args.corpus, args.output, options, args.overwrite)
     except (ValueError, OSError) as error:
@@ -69,3 +87,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     for line in lines:
         print(line)
     return 0
+
+
+def split_words(values: List[str]) -> Tuple[str, ...]:
+    """Words of an option, given as several values or, quoted, as one."""
+    return tuple(word for value in values for word in value.split())

@@ -1,20 +1,43 @@
-"""Kaldi-style data folders: written whole or not at all, and checked before use."""
+"""Kaldi-style data folders, written whole or not at all."""
 
 import json
 import shutil
-from collections import Counter, defaultdict
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 import soundfile
 
-from espnet_blankskip.audio import BadAudio, read_audio
-
 #: Written last; a folder without it was not made by this package.
 RECORD_NAME = "corpus.json"
+DROPPED_NAME = "dropped"
 KIND_NAME = "speech_kind"
 SPEECH_KINDS = ("human", "synthetic")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The part of a recording that is an utterance, in seconds."""
+
+    recording_id: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the lists of a folder say about one utterance.
+
+    ``samples`` is the length of the audio file, where the utterance is all of it.
+    """
+
+    speaker: str
+    text: str
+    audio: Path
+    samples: Optional[int] = None
+    segment: Optional[Segment] = None
 
 
 class DataFolderWriter:
@@ -41,29 +64,42 @@ class DataFolderWriter:
         self.path = Path(path).absolute()
         self.sampling_rate = sampling_rate
         self.speech_kind = speech_kind
-        self.samples = 0
+        self.seconds = 0.0
+        #: Why utterances of the corpus are not in the folder, by utterance.
+        self.dropped: Dict[str, str] = {}
         self._partial = self.path.parent / f".{self.path.name}.partial"
-        self._rows: Dict[str, Tuple[str, str, int]] = {}
+        self._rows: Dict[str, Row] = {}
         self._extra: Dict[str, Dict[str, str]] = defaultdict(dict)
         refuse_foreign_folder(self.path)
         shutil.rmtree(self._partial, ignore_errors=True)
-        (self._partial / "wav").mkdir(parents=True)
+        self._partial.mkdir(parents=True)
 
     @property
     def utterances(self) -> int:
         """How many utterances have been added."""
         return len(self._rows)
 
-    @property
-    def seconds(self) -> float:
-        """Length of all audio added so far."""
-        return self.samples / self.sampling_rate
-
     def wav_path(self, utt_id: str, speaker: str) -> Path:
         """Where an utterance's audio must be written before :meth:`register`."""
         folder = self._partial / "wav" / speaker
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{utt_id}.wav"
+
+    def write(self, utt_id: str, speaker: str, audio: np.ndarray, rate: int) -> Path:
+        """Write audio (samples,) in [-1, 1] as 16-bit PCM.
+
+        Returns:
+            Where it is once the folder is committed.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        target = self.wav_path(utt_id, speaker)
+        try:
+            soundfile.write(target, audio, rate, subtype="PCM_16")
+        except soundfile.SoundFileError as error:
+            raise OSError(f"utterance {utt_id}: cannot write: {error}") from error
+        return self._final(target)
 
     def add(
         self, utt_id: str, speaker: str, text: str, audio: np.ndarray, **extra: str
@@ -77,11 +113,7 @@ class DataFolderWriter:
             audio: Samples in [-1, 1], shape (samples,).
             extra: Further lists, as ``name of the list=value for this utterance``.
         """
-        target = self.wav_path(utt_id, speaker)
-        try:
-            soundfile.write(target, audio, self.sampling_rate, subtype="PCM_16")
-        except soundfile.SoundFileError as error:
-            raise OSError(f"utterance {utt_id}: cannot write: {error}") from error
+        self.write(utt_id, speaker, audio, self.sampling_rate)
         self.register(utt_id, speaker, text, len(audio), **extra)
 
     def register(
@@ -92,8 +124,6 @@ class DataFolderWriter:
         Raises:
             ValueError: If the id is taken or does not fit the speaker's id.
         """
-        if utt_id in self._rows:
-            raise ValueError(f"utterance {utt_id}: the id is used twice")
         # Kaldi wants the lists sorted by utterance and by speaker at once, which
         # holds if no speaker's id goes on with the separator of another's.
         if "-" in speaker or not utt_id.startswith(f"{speaker}-"):
@@ -101,10 +131,32 @@ class DataFolderWriter:
                 f"utterance {utt_id}: must start with its speaker and a hyphen, and"
                 f" the speaker, {speaker}, must have none"
             )
-        self._rows[utt_id] = (speaker, text, samples)
+        audio = self._final(self.wav_path(utt_id, speaker))
+        self.refer(
+            utt_id, Row(speaker, text, audio, samples), samples / self.sampling_rate
+        )
         for name, value in extra.items():
             self._extra[name][utt_id] = value
-        self.samples += samples
+
+    def refer(self, utt_id: str, row: Row, seconds: float) -> None:
+        """List an utterance whose audio is, and stays, in a file of its corpus.
+
+        Args:
+            utt_id: Unique id; ids and speakers must sort alike.
+            row: What to list. Either all utterances of a folder have segments or none.
+            seconds: Its length.
+
+        Raises:
+            ValueError: If the id is taken.
+        """
+        if utt_id in self._rows:
+            raise ValueError(f"utterance {utt_id}: the id is used twice")
+        self._rows[utt_id] = row
+        self.seconds += seconds
+
+    def _final(self, path: Path) -> Path:
+        """Where a file that is being written will be."""
+        return self.path / path.relative_to(self._partial)
 
     def commit(self, record: Dict[str, object]) -> None:
         """Write the lists, then put the folder in its final place.
@@ -113,18 +165,29 @@ class DataFolderWriter:
             record: What made this folder; kept in ``corpus.json``.
 
         Raises:
+            ValueError: If two recordings have the same id.
             FileExistsError: If a folder that this package did not make is in the way.
         """
         by_speaker = defaultdict(list)
         lines = defaultdict(list)
+        recordings = {}
         # Python compares code points, which for UTF-8 is the order of LC_ALL=C sort.
-        for utt_id, (speaker, text, samples) in sorted(self._rows.items()):
-            wav = self.path / "wav" / speaker / f"{utt_id}.wav"
-            lines["wav.scp"].append(f"{utt_id} {wav}")
-            lines["text"].append(f"{utt_id} {text}")
-            lines["utt2spk"].append(f"{utt_id} {speaker}")
-            lines["utt2num_samples"].append(f"{utt_id} {samples}")
-            by_speaker[speaker].append(utt_id)
+        for utt_id, row in sorted(self._rows.items()):
+            key = utt_id
+            if row.segment is not None:
+                key = row.segment.recording_id
+                times = f"{row.segment.start:.6f} {row.segment.end:.6f}"
+                lines["segments"].append(f"{utt_id} {key} {times}")
+            if recordings.setdefault(key, row.audio) != row.audio:
+                raise ValueError(f"recording {key}: the id is used twice")
+            lines["text"].append(f"{utt_id} {row.text}")
+            lines["utt2spk"].append(f"{utt_id} {row.speaker}")
+            if row.samples is not None:
+                lines["utt2num_samples"].append(f"{utt_id} {row.samples}")
+            by_speaker[row.speaker].append(utt_id)
+        lines["wav.scp"] = [f"{key} {wav}" for key, wav in sorted(recordings.items())]
+        if self.dropped:
+            lines[DROPPED_NAME] = [f"{u} {why}" for u, why in self.dropped.items()]
         for name, values in self._extra.items():
             lines[name] = [f"{utt_id} {values[utt_id]}" for utt_id in sorted(values)]
         for speaker, utt_ids in sorted(by_speaker.items()):
@@ -191,90 +254,3 @@ def read_table(path: Path) -> List[Tuple[str, str]]:
             key, _, value = line.strip().partition(" ")
             rows.append((key, value.strip()))
     return rows
-
-
-def audio_problem(
-    path: str, fs: Optional[int], samples: Optional[int]
-) -> Optional[str]:
-    """What is wrong with one audio file, or None if nothing is.
-
-    Args:
-        path: Audio file in any format that libsndfile reads.
-        fs: Sampling rate in Hz it must have; None accepts any.
-        samples: Length it had when it was written; None if unknown.
-    """
-    try:
-        channels = soundfile.info(path).channels
-    except soundfile.SoundFileError:
-        channels = 1  # read_audio says better what is wrong
-    # Decoding mixes channels down; for training a mixture is better made on purpose.
-    if channels > 1:
-        return f"has {channels} channels, 1 expected"
-    try:
-        audio = read_audio(path, utt_id="", sample_rate=fs)
-    except BadAudio as problem:
-        return problem.reason
-    if samples is not None and len(audio) < samples:
-        return f"audio file is truncated: {len(audio)} of {samples} samples"
-    return None
-
-
-def check_data_folder(
-    path: Path, fs: Optional[int] = None
-) -> Tuple[List[str], List[Tuple[str, str]]]:
-    """Find the utterances of a data folder that later stages can use.
-
-    Args:
-        path: Folder with ``wav.scp``, ``text`` and, if present, ``utt2spk`` and
-            ``utt2num_samples``.
-        fs: Sampling rate in Hz that every file must have; None accepts any.
-
-    Returns:
-        Ids of the good utterances in the order of ``wav.scp``, and ``(id, reason)``
-        of everything that is wrong. An id out of order is reported and still good,
-        because writing the list anew sorts it.
-
-    Raises:
-        FileNotFoundError: If ``wav.scp`` or ``text`` is missing.
-    """
-    path = Path(path)
-    for name in ("wav.scp", "text"):
-        if not (path / name).is_file():
-            raise FileNotFoundError(f"data folder {path}: {name} is missing")
-    wavs = read_table(path / "wav.scp")
-    texts = dict(read_table(path / "text"))
-    speakers = optional_table(path / "utt2spk")
-    lengths = optional_table(path / "utt2num_samples")
-    counts = Counter(utt_id for utt_id, _ in wavs)
-    good: List[str] = []
-    problems: List[Tuple[str, str]] = []
-    previous = ""
-    for utt_id, wav in wavs:
-        if counts[utt_id] > 1:
-            if utt_id != previous:
-                problems.append((utt_id, f"id is {counts[utt_id]} times in wav.scp"))
-            previous = utt_id
-            continue
-        if utt_id < previous:
-            problems.append((utt_id, f"id is not sorted: it comes after {previous}"))
-        previous = max(utt_id, previous)
-        if not texts.get(utt_id):
-            reason = "transcript is empty" if utt_id in texts else "has no transcript"
-        elif speakers is not None and not speakers.get(utt_id):
-            reason = "has no speaker in utt2spk"
-        else:
-            samples = (lengths or {}).get(utt_id)
-            expected = int(samples) if samples else None
-            reason = audio_problem(wav, fs, expected)
-        if reason is None:
-            good.append(utt_id)
-        else:
-            problems.append((utt_id, reason))
-    for utt_id in sorted(set(texts) - set(counts)):
-        problems.append((utt_id, "has a transcript and no wav file"))
-    return good, problems
-
-
-def optional_table(path: Path) -> Optional[Dict[str, str]]:
-    """A Kaldi-style list as a dict, or None where the file is not there."""
-    return dict(read_table(path)) if path.is_file() else None

@@ -14,6 +14,8 @@ from tqdm import tqdm
 
 TIMEOUT_SECONDS = 15
 CHUNK_BYTES = 1 << 16
+#: Left free on the disk, so that a full disk does not cut later stages short.
+MIN_FREE_GB = 1.0
 #: An archive that claims to unpack to more than this is not one of our corpora.
 UNPACKED_LIMIT_BYTES = 20 << 30
 
@@ -48,9 +50,22 @@ def find_source(variable: str, name: str, downloads: Path) -> Optional[Path]:
         SourceMissing: If the variable names something that does not exist. Falling
             back would hide a misspelled path.
     """
+    given = find_given(variable, name, downloads)
+    if given is not None:
+        return given
+    fetched = downloads / name
+    return single_folder(fetched) if fetched.is_dir() else None
+
+
+def find_given(variable: str, name: str, downloads: Path) -> Optional[Path]:
+    """The same without looking into ``downloads``.
+
+    A variable that names the folder ``downloads`` itself, as in ESPnet's ``db.sh``,
+    counts as unset: what is not there yet is fetched.
+    """
     value = os.environ.get(variable, "")
-    if value:
-        path = Path(value).expanduser()
+    path = Path(value).expanduser()
+    if value and path.absolute() != Path(downloads).absolute():
         if not path.exists():
             raise SourceMissing(f"{variable}={value} does not exist")
         return path
@@ -58,8 +73,40 @@ def find_source(variable: str, name: str, downloads: Path) -> Optional[Path]:
         path = root / "shared" / "data" / name
         if path.exists():
             return path
-    fetched = downloads / name
-    return single_folder(fetched) if fetched.is_dir() else None
+    return None
+
+
+def was_unpacked(folder: Path, archive: Path) -> bool:
+    """Whether a folder is there, and not as what an interrupted unpacking has left.
+
+    lhotse and ESPnet mark a folder when they have unpacked its archive; a folder
+    without its archive has been put there by the user.
+    """
+    marked = any((folder / mark).is_file() for mark in (".completed", ".complete"))
+    return folder.is_dir() and (marked or not archive.exists())
+
+
+def require_disk(folder: Path, gigabytes: float, purpose: str) -> None:
+    """Refuse to start what the disk cannot hold.
+
+    Args:
+        folder: Where it will be; need not exist yet.
+        gigabytes: How much it takes; :data:`MIN_FREE_GB` come on top.
+        purpose: What it is for, after "for".
+
+    Raises:
+        OSError: If there is too little space.
+    """
+    existing = Path(folder).absolute()
+    while not existing.is_dir():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free / 1e9
+    needed = gigabytes + MIN_FREE_GB
+    if free < needed:
+        raise OSError(
+            f"{folder}: too little disk space, {free:.1f} GB free and"
+            f" {needed:.1f} GB needed for {purpose}"
+        )
 
 
 def fetch_archive(url: str, folder: Path) -> Path:
