@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
+from espnet_blankskip.depth_picture import DepthPicture, draw_depth
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.recipe.measure import (
     Pass,
@@ -13,12 +14,7 @@ from espnet_blankskip.recipe.measure import (
     speeds,
     spread_by_length,
 )
-from espnet_blankskip.recipe.pictures import (
-    DepthPicture,
-    SweepPoint,
-    draw_depth,
-    draw_sweep,
-)
+from espnet_blankskip.recipe.pictures import SweepPoint, draw_sweep
 from espnet_blankskip.recipe.settings import DENSE, INTERMEDIATE, SKIPPING, setting
 from espnet_blankskip.recognition import Recognition
 

@@ -1,122 +1,137 @@
-"""Child processes with a log file each."""
+"""Commands with a log file each, the waiting for them, and what their failure says."""
 
-import ctypes
-import os
-import shlex
-import signal
-import subprocess
-import sys
-import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Dict, List, Optional, Protocol, Sequence
 
+from espnet_blankskip.recipe.tables import write_whole
 from espnet_blankskip.recipe.terminal import StageError
 
-POLL_SECONDS = 0.2
 TAIL_LINES = 15
-_PR_SET_PDEATHSIG = 1
+#: A shell tells of a signal by 128 and its number.
+SHELL_SIGNAL = 128
 
 
 @dataclass(frozen=True)
-class Job:
-    """One command.
+class JobArray:
+    """Commands that run side by side and differ in their part of the work.
 
     Args:
-        command: Program and arguments.
-        log: File for everything it prints.
+        what: Name of the work for error messages.
+        commands: Program and arguments by job number, from 1.
+        log: File for everything a job prints. ``JOB`` in its name stands for the
+            job's number, as in ESPnet's scripts.
+        threads: Threads of each job's numeric libraries; None leaves it open.
+        gpus: GPUs of each job.
     """
 
-    command: Sequence[str]
+    what: str
+    commands: Dict[int, Sequence[str]]
     log: Path
+    threads: Optional[int] = None
+    gpus: int = 0
+
+    def log_of(self, number: int) -> Path:
+        """Log of one job."""
+        return self.log.with_name(self.log.name.replace("JOB", str(number)))
+
+    def status_of(self, number: int) -> Path:
+        """File that appears when a job ends by itself, with its exit status."""
+        return self.log_of(number).with_suffix(".status")
+
+    def exit_status(self, number: int) -> Optional[int]:
+        """Exit status of a job, negative for a signal; None if it left none."""
+        try:
+            return int(self.status_of(number).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def write_status(self, number: int, status: int) -> None:
+        """Record how a job ended."""
+        write_whole(self.status_of(number), f"{status}\n")
+
+    def forget(self, number: int) -> None:
+        """Remove what an earlier run of a job has left."""
+        self.log_of(number).unlink(missing_ok=True)
+        self.status_of(number).unlink(missing_ok=True)
+
+
+class Backend(Protocol):
+    """Where jobs run."""
+
+    def run(self, array: JobArray, watch: Callable[[], None]) -> None:
+        """Run all jobs of an array to their end, whatever becomes of the others.
+
+        Each leaves its log and, unless it was lost, its exit status.
+
+        Args:
+            array: The jobs; `JobArray.forget` has been called for each.
+            watch: Called every moment, to move a progress bar.
+        """
+
+    def stop_leftovers(self, log: Path) -> None:
+        """Stop jobs that an earlier, killed call has left behind.
+
+        Args:
+            log: `JobArray.log` of those jobs.
+        """
 
 
 def run_jobs(
-    what: str,
-    jobs: Sequence[Job],
-    at_once: int,
-    threads: Optional[int] = None,
-    watch: Optional[Callable[[], None]] = None,
+    array: JobArray,
+    backend: Backend,
+    watch: Callable[[], None] = lambda: None,
+    complete: Optional[Callable[[int], bool]] = None,
 ) -> None:
-    """Run commands, ``at_once`` at a time, and wait for all of them.
+    """Run jobs and check that all have done their work.
 
     Args:
-        what: Name of the work for the error message.
-        jobs: The commands.
-        at_once: Most that run at the same time.
-        threads: Threads of each command's numeric libraries; None leaves it open.
+        array: The jobs.
+        backend: Where they run.
         watch: Called every moment, to move a progress bar.
+        complete: Whether a job's result is there and whole; by default an exit status
+            of 0 is enough.
 
     Raises:
-        StageError: One of them failed; the others have been stopped. The message
-            holds the end of its log and the log's path.
+        StageError: A job failed. The message has its log, the details the log's end.
     """
-    waiting = list(jobs)
-    running: Dict[subprocess.Popen, Job] = {}
-    with ExitStack() as at_end:
-        at_end.callback(stop, running)
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                job = waiting.pop(0)
-                running[start(job, threads)] = job
-            time.sleep(POLL_SECONDS)
-            if watch is not None:
-                watch()
-            for process in [p for p in running if p.poll() is not None]:
-                job = running.pop(process)
-                if process.returncode != 0:
-                    raise failure(what, process.returncode, job.log)
+    array.log.parent.mkdir(parents=True, exist_ok=True)
+    for number in array.commands:
+        array.forget(number)
+    backend.run(array, watch)
+    if complete is None:
+        failed = [n for n in array.commands if array.exit_status(n) != 0]
+    else:
+        failed = [n for n in array.commands if not complete(n)]
+    if failed:
+        raise failure(array, failed)
 
 
-def start(job: Job, threads: Optional[int]) -> subprocess.Popen:
-    """Begin one job."""
-    environment = dict(os.environ, PYTHONUNBUFFERED="1")
-    if threads is not None:
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-            environment[name] = str(threads)
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    with job.log.open("w", encoding="utf-8") as log:
-        log.write(f"# {shlex.join(job.command)}\n# started {time.ctime()}\n")
-        log.flush()
-        try:
-            return subprocess.Popen(
-                list(job.command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-            )
-        except OSError as error:
-            raise StageError(f"--python {job.command[0]}: {error.strerror}") from None
-
-
-def _end_with_parent() -> None:
-    # A driver that was killed must not leave a training behind, which would go on
-    # writing into the folder that the next call resumes from.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def stop(running: Dict[subprocess.Popen, Job]) -> None:
-    """Stop what still runs, after a failure or an interrupt."""
-    for process in running:
-        process.terminate()
-    for process in running:
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def failure(what: str, code: int, log: Path) -> StageError:
-    """The error for a failed command, with the end of its log."""
-    text = log.read_text(encoding="utf-8", errors="replace")
+def failure(array: JobArray, failed: Sequence[int]) -> StageError:
+    """The error for failed jobs: the first of them, with the end of its log."""
+    log = array.log_of(failed[0])
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     lines = [line for line in text.splitlines() if line.strip()]
     tail = "\n".join(f"  | {line}" for line in lines[-TAIL_LINES:])
-    how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-    return StageError(f"{what} ended {how}; its log: {log}", tail)
+    job, others = "", ""
+    if "JOB" in array.log.name:
+        job = f" job {failed[0]}"
+        others = f" ({len(failed)} of {len(array.commands)} jobs failed)"
+    how = ending(array.exit_status(failed[0]))
+    return StageError(f"{array.what}{job} {how}{others}; its log: {log}", tail)
+
+
+def ending(status: Optional[int]) -> str:
+    """How a job that failed came to its end, in words."""
+    if status is None:
+        return "was killed or lost with its machine"
+    if status == 0:
+        return "ended without its whole result"
+    if status > SHELL_SIGNAL:
+        status = SHELL_SIGNAL - status
+    return (
+        f"ended by signal {-status}" if status < 0 else f"ended with exit code {status}"
+    )
 
 
 class Followed:

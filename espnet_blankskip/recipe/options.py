@@ -2,9 +2,11 @@
 
 import argparse
 import difflib
+import os
 from pathlib import Path
 from typing import List, Sequence
 
+from espnet_blankskip.recipe.backends import choose_backends
 from espnet_blankskip.recipe.option_list import (
     FIRST_STAGE,
     LAST_STAGE,
@@ -48,7 +50,7 @@ def pair_up(argv: Sequence[str], known: Sequence[str]) -> List[str]:
 
 
 def parse_options(argv: Sequence[str]) -> argparse.Namespace:
-    """Read and check a command line.
+    """Read and check a command line, and the commands that cmd.sh exports.
 
     Raises:
         OptionError: Anything wrong, in one line that names the option.
@@ -74,6 +76,7 @@ def parse_options(argv: Sequence[str]) -> argparse.Namespace:
     check_config("--asr_config", options.asr_config)
     for path in options.inference_config:
         check_config("--inference_config", Path(path))
+    options.backends = choose_backends(os.environ)
     return options
 
 

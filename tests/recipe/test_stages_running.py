@@ -1,15 +1,14 @@
 """Stages that run programs: what they need, and what a failure looks like."""
 
+import importlib.util
 import shlex
 import sys
-import time
 import zipfile
 from pathlib import Path
 
 import pytest
 from recipe_folder import SETS, make_data
 
-from espnet_blankskip.recipe import jobs
 from espnet_blankskip.recipe.__main__ import main
 from espnet_blankskip.recipe.real_time_factor import write_real_time_factor
 from espnet_blankskip.recipe.stages import training
@@ -46,6 +45,57 @@ def test_no_stage_begins_without_its_input(stage, message, recipe, capsys):
     error = capsys.readouterr().err.strip().splitlines()
     assert len(error) == 1
     assert message in error[0]
+
+
+@pytest.mark.parametrize(
+    "package, options, stage",
+    [
+        ("jiwer", [], 13),
+        ("matplotlib", ["--stage", "12", "--stop_stage", "13"], 13),
+        ("tensorboard", [], 11),
+        ("tensorboard", ["--asr_args", "--use_tensorboard true"], 11),
+    ],
+)
+def test_a_missing_package_is_told_before_the_first_stage(
+    package, options, stage, recipe, capsys, monkeypatch
+):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n: None if n == package else find(n)
+    )
+    assert main([*OPTIONS, *options]) == 1
+    captured = capsys.readouterr()
+    assert f"error: stage {stage} needs the Python package {package}: " in captured.err
+    assert "pip install 'espnet_blankskip[recipe]'" in captured.err
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "package, options",
+    [
+        ("jiwer", ["--skip_eval", "true"]),
+        ("jiwer", ["--stop_stage", "12"]),
+        ("tensorboard", ["--asr_args", "--use_tensorboard false"]),
+    ],
+)
+def test_a_package_that_no_stage_needs_may_be_missing(
+    package, options, recipe, capsys, monkeypatch
+):
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n: None if n == package else n
+    )
+    assert main([*OPTIONS, *options]) == 1
+    assert "stage 1: local/data.sh is missing" in capsys.readouterr().err
+
+
+def test_a_back_end_that_cannot_serve_is_told_before_the_first_stage(
+    recipe, capsys, monkeypatch
+):
+    monkeypatch.setenv("decode_cmd", "queue.pl --mem 4G")
+    assert main(OPTIONS) == 2
+    captured = capsys.readouterr()
+    assert "decode_cmd='queue.pl --mem 4G' (cmd.sh): without an" in captured.err
+    assert captured.out == ""
 
 
 def test_a_full_disk_is_one_line(recipe, capsys):
@@ -92,8 +142,8 @@ def test_a_failing_program_shows_the_end_of_its_log(recipe, capsys):
     assert main([*OPTIONS, "--python", python, "--stage", "10"]) == 1
     lines = capsys.readouterr().err.strip().splitlines()
     assert "  | RuntimeError: the reason of the failure" in lines
-    what = "run.sh: error: stage 10: asr_train --collect_stats ended with exit code 5"
-    assert lines[-1].startswith(what)
+    what = "run.sh: error: stage 10: asr_train --collect_stats job 1 ended with exit "
+    assert lines[-1].startswith(f"{what}code 5 (2 of 2 jobs failed); its log: ")
     log = Path(lines[-1].partition("its log: ")[2])
     assert "line of the log" in log.read_text()
     assert not (recipe / "exp/asr_stats_raw_char/train").exists()
@@ -102,17 +152,6 @@ def test_a_failing_program_shows_the_end_of_its_log(recipe, capsys):
 def test_a_program_that_is_not_there_is_one_line(recipe, capsys):
     assert main([*OPTIONS, "--stage", "3", "--stop_stage", "5", "--python", "no"]) == 1
     assert "--python no: No such file" in capsys.readouterr().err.splitlines()[-1]
-
-
-def test_one_failure_stops_the_other_jobs(tmp_path):
-    slow = jobs.Job(
-        [sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "a"
-    )
-    bad = jobs.Job([sys.executable, "-c", "raise SystemExit(9)"], tmp_path / "b")
-    begun = time.monotonic()
-    with pytest.raises(StageError, match="exit code 9"):
-        jobs.run_jobs("two jobs", [slow, bad], at_once=2)
-    assert time.monotonic() - begun < 30
 
 
 def test_bpe_larger_than_the_text_allows_names_the_option(recipe, capsys):

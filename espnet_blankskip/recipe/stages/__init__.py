@@ -4,6 +4,7 @@ import argparse
 from typing import Callable, Dict
 
 from espnet_blankskip.recipe.option_list import FIRST_STAGE, LAST_STAGE
+from espnet_blankskip.recipe.preflight import check_packages
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.stages.audio import (
     filter_utterances,
@@ -59,7 +60,9 @@ def run_stages(options: argparse.Namespace) -> None:
     """
     run = RecipeRun(options)
     last = min(options.stop_stage, LAST_STAGE)
-    for number in range(max(options.stage, FIRST_STAGE), last + 1):
+    numbers = range(max(options.stage, FIRST_STAGE), last + 1)
+    check_packages(options, [n for n in numbers if not why_skipped(n, options)])
+    for number in numbers:
         reason = why_skipped(number, options)
         if reason:
             log(f"Stage {number}: {reason}")

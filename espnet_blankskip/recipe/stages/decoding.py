@@ -1,14 +1,19 @@
 """Stage 12: hypotheses of every test set, for every decode configuration."""
 
-import shutil
 from pathlib import Path
 from typing import List
 
-from espnet_blankskip.recipe.jobs import Followed, Job, run_jobs
+from espnet_blankskip.recipe.jobs import Backend, Followed, JobArray, run_jobs
 from espnet_blankskip.recipe.layout import Decoding
 from espnet_blankskip.recipe.markers import content, identity
 from espnet_blankskip.recipe.real_time_factor import write_real_time_factor
 from espnet_blankskip.recipe.recipe_run import RecipeRun
+from espnet_blankskip.recipe.resuming import (
+    check_each_once,
+    keep_finished_parts,
+    lists_the_same,
+    missing_parts,
+)
 from espnet_blankskip.recipe.stages.training import missing_model
 from espnet_blankskip.recipe.tables import (
     count_lines,
@@ -20,7 +25,8 @@ from espnet_blankskip.recipe.terminal import ProgressBar, StageError, log
 
 OWN_DECODER = "espnet_blankskip.bin.asr_decode"
 ESPNET_DECODER = "espnet2.bin.asr_inference"
-MARKER = ".stage12.done"
+MARKER, STARTED = ".stage12.done", ".stage12.started"
+LOG = "asr_inference.JOB.log"
 
 
 def decode(run: RecipeRun) -> None:
@@ -54,50 +60,86 @@ def decode_set(run: RecipeRun, decoding: Decoding, test_set: str) -> None:
         return
     logdir = folder / "logdir"
     log(f"Stage 12: Decoding with {decoder}: log: {logdir}/asr_inference.*.log")
-    shutil.rmtree(folder, ignore_errors=True)
     utterances = count_lines(data / "wav.scp")
-    numbers = range(1, min(options.inference_nj, utterances) + 1)
-    keys = [logdir / f"keys.{n}.scp" for n in numbers]
-    split_rows(data / "wav.scp", keys)
-    config = ["--config", str(decoding.config)] if decoding.config else []
-    jobs = []
-    for n, key_file in zip(numbers, keys):
-        command = run.module(
-            decoder,
-            *("--batch_size", options.batch_size),
-            *("--ngpu", int(options.gpu_inference)),
-            *("--data_path_and_name_and_type", f"{data / 'wav.scp'},speech,sound"),
-            *("--key_file", key_file),
-            *("--asr_train_config", layout.asr_exp / "config.yaml"),
-            *("--asr_model_file", layout.model),
-            *("--output_dir", logdir / f"output.{n}"),
-            *(*config, *options.inference_args),
-        )
-        jobs.append(Job(command, logdir / f"asr_inference.{n}.log"))
-    logs = [Followed(job.log) for job in jobs]
+    nj = min(options.inference_nj, utterances)
+    backend = options.backends["cuda_cmd" if options.gpu_inference else "decode_cmd"]
+    backend.stop_leftovers(logdir / LOG)
+    started = folder / STARTED
+    keep_finished_parts(12, started, {**facts, "inference_nj": nj})
+    parts = decode_parts(run, decoding, test_set, backend, nj)
+    merge(folder, [part / "1best_recog" for part in parts])
+    check_each_once("stage 12", folder / "text", data / "wav.scp")
+    # Another call begins anew, perhaps with the audio put right.
+    started.unlink()
+    failed = count_lines(folder / "failed")
+    if failed == utterances:
+        raise StageError(f"stage 12: no utterance was usable; see {folder / 'failed'}")
+    if failed:
+        log(f"Stage 12: {failed} of {utterances} utterances failed: see {folder}")
+    speed = write_real_time_factor(logdir, options.fs)
+    rtf = f", RTF {speed['rtf']:.4f}" if speed else ""
+    log(f"Stage 12: {folder}: {utterances} hypotheses{rtf}")
+    run.mark_done(folder / MARKER, facts)
+
+
+def decode_parts(
+    run: RecipeRun, decoding: Decoding, test_set: str, backend: Backend, nj: int
+) -> List[Path]:
+    """Decode those of the ``nj`` parts of a test set that are not there yet.
+
+    Returns:
+        Output folder of each part, all of them whole.
+    """
+    wav_scp = run.layout.dump(test_set) / "wav.scp"
+    logdir = run.layout.results(decoding, test_set) / "logdir"
+    decoder = decoder_module(run, decoding)
+    keys = {n: logdir / f"keys.{n}.scp" for n in range(1, nj + 1)}
+    split_rows(wav_scp, list(keys.values()))
+    outputs = {n: logdir / f"output.{n}" for n in keys}
+    # One thread each: more only fight for the cores the other jobs are on.
+    gpus = int(run.options.gpu_inference)
+    jobs = JobArray(f"stage 12: {decoder}", {}, logdir / LOG, threads=1, gpus=gpus)
+
+    def complete(n: int) -> bool:
+        best = outputs[n] / "1best_recog"
+        # Ours writes it last and at once, also where no audio of a part was usable.
+        ended = best.is_dir() if decoder == OWN_DECODER else jobs.exit_status(n) == 0
+        return ended and lists_the_same(best / "text", keys[n])
+
+    for n in missing_parts(12, outputs, complete):
+        jobs.commands[n] = decoder_command(run, decoding, wav_scp, keys[n], outputs[n])
     name = f"stage 12: {decoding.config.stem if decoding.config else 'decoding'}"
-    with ProgressBar(f"{name} {test_set}", utterances, unit="utt") as bar:
+    with ProgressBar(f"{name} {test_set}", count_lines(wav_scp), unit="utt") as bar:
+        logs = [Followed(jobs.log_of(n)) for n in keys]
 
         def watch() -> None:
             lines = [line for file in logs for line in file.new_lines()]
             bar.update(sum("best hypo: " in line for line in lines))
             bar.tick()
 
-        # One thread each: more only fight for the cores the other jobs are on.
-        run_jobs(f"stage 12: {decoder}", jobs, len(jobs), 1, watch)
+        if jobs.commands:
+            run_jobs(jobs, backend, watch, complete)
         watch()
-    merge(folder, [logdir / f"output.{n}" / "1best_recog" for n in numbers])
-    found = count_lines(folder / "text")
-    if found == 0:
-        raise StageError(f"stage 12: no hypothesis at all; see {jobs[0].log}")
-    # Our decoder lists what it could not use; ESPnet's leaves it out.
-    failed = utterances - found + count_lines(folder / "failed")
-    if failed:
-        log(f"Stage 12: {failed} of {utterances} utterances failed: see {folder}")
-    speed = write_real_time_factor(logdir, options.fs)
-    rtf = f", RTF {speed['rtf']:.4f}" if speed else ""
-    log(f"Stage 12: {folder}: {found} hypotheses{rtf}")
-    run.mark_done(folder / MARKER, facts)
+    return list(outputs.values())
+
+
+def decoder_command(
+    run: RecipeRun, decoding: Decoding, wav_scp: Path, keys: Path, output: Path
+) -> List[str]:
+    """The command that decodes one part of a test set."""
+    options, layout = run.options, run.layout
+    config = ["--config", str(decoding.config)] if decoding.config else []
+    return run.module(
+        decoder_module(run, decoding),
+        *("--batch_size", options.batch_size),
+        *("--ngpu", int(options.gpu_inference)),
+        *("--data_path_and_name_and_type", f"{wav_scp},speech,sound"),
+        *("--key_file", keys),
+        *("--asr_train_config", layout.asr_exp / "config.yaml"),
+        *("--asr_model_file", layout.model),
+        *("--output_dir", output),
+        *(*config, *options.inference_args),
+    )
 
 
 def decoder_module(run: RecipeRun, decoding: Decoding) -> str:

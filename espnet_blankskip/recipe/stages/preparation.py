@@ -10,6 +10,9 @@ from espnet_blankskip.recipe.terminal import StageError, log
 
 SCRIPT = Path("local/data.sh")
 
+# where corpora are; see db.sh
+SOURCES = ("FSDD", "MINI_AN4", "AN4", "LIBRISPEECH", "AISHELL")
+
 
 def prepare_data(run: RecipeRun) -> None:
     """Run the corpus's own script, which shows its own progress."""
@@ -22,7 +25,7 @@ def prepare_data(run: RecipeRun) -> None:
     facts = {
         "local_data_opts": options.local_data_opts,
         "sets": names,
-        "FSDD": os.environ.get("FSDD", ""),
+        **{name: os.environ.get(name, "") for name in SOURCES},
     }
     complete = all((folder / "wav.scp").is_file() for folder in folders)
     if complete and run.is_done(1, marker, facts, DATA):

@@ -4,7 +4,7 @@ import os
 import subprocess
 from typing import Dict
 
-from espnet_blankskip.recipe.jobs import Job, run_jobs
+from espnet_blankskip.recipe.backends.local import run_here
 from espnet_blankskip.recipe.layout import Decoding
 from espnet_blankskip.recipe.markers import content, identity
 from espnet_blankskip.recipe.recipe_run import RecipeRun
@@ -118,6 +118,6 @@ def pack(run: RecipeRun) -> None:
         *chosen,
         *("--outpath", partial),
     )
-    run_jobs("stage 14: pack", [Job(command, exp / "pack.log")], at_once=1)
+    run_here("stage 14: pack", command, exp / "pack.log")
     os.replace(partial, layout.packed)
     run.mark_done(marker, facts)

@@ -3,9 +3,18 @@
 import os
 import shutil
 from pathlib import Path
+from typing import List
 
-from espnet_blankskip.recipe.jobs import Job, run_jobs
+from espnet_blankskip.recipe.backends.local import run_here
+from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 from espnet_blankskip.recipe.recipe_run import RecipeRun
+from espnet_blankskip.recipe.resuming import (
+    check_each_once,
+    keep_finished_parts,
+    lists_the_same,
+    missing_parts,
+)
+from espnet_blankskip.recipe.statistics_facts import statistics_facts
 from espnet_blankskip.recipe.tables import (
     count_lines,
     read_rows,
@@ -26,53 +35,67 @@ def collect_statistics(run: RecipeRun) -> None:
     run.need(10, [layout.token_list], "stage 5")
     stats, logdir = layout.asr_stats, layout.asr_stats / "logdir"
     marker = stats / ".stage10.done"
-    facts = run.model_facts()
+    facts = statistics_facts(run)
     if run.is_done(10, marker, facts, stats):
         return
     log(
         f"Stage 10: ASR collect stats: train_set={folders['train']}, "
         f"valid_set={folders['valid']}, log: {logdir}/stats.*.log"
     )
-    shutil.rmtree(logdir, ignore_errors=True)
-    counts = {part: count_lines(folders[part] / "wav.scp") for part in PARTS}
+    lists = {part: folders[part] / "wav.scp" for part in PARTS}
+    counts = {part: count_lines(lists[part]) for part in PARTS}
     nj = min(options.nj, *counts.values())
+    backend, logs = options.backends["train_cmd"], logdir / "stats.JOB.log"
+    backend.stop_leftovers(logs)
+    started = logdir / ".stage10.started"
+    keep_finished_parts(10, started, {**facts, "nj": nj})
+    keys = {n: {p: logdir / f"{p}.{n}.scp" for p in PARTS} for n in range(1, nj + 1)}
     for part in PARTS:
-        split_rows(
-            folders[part] / "wav.scp",
-            [logdir / f"{part}.{n}.scp" for n in range(1, nj + 1)],
+        split_rows(lists[part], [keys[n][part] for n in keys])
+    outputs = {n: logdir / f"stats.{n}" for n in keys}
+    jobs = JobArray("stage 10: asr_train --collect_stats", {}, logs, threads=1)
+
+    def complete(n: int) -> bool:
+        return jobs.exit_status(n) == 0 and all(
+            lists_the_same(outputs[n] / part / "speech_shape", keys[n][part])
+            for part in PARTS
         )
-    data = []
-    for part in PARTS:
-        data += [f"--{part}_data_path_and_name_and_type"]
-        data += [f"{folders[part] / 'wav.scp'},speech,sound"]
-        data += [f"--{part}_data_path_and_name_and_type"]
-        data += [f"{folders[part] / 'text'},text,text"]
-    jobs, outputs = [], []
-    for n in range(1, nj + 1):
-        outputs.append(logdir / f"stats.{n}")
-        command = run.module(
-            "espnet2.bin.asr_train",
-            *("--collect_stats", "true", *run.token_arguments(), *data),
-            *("--train_shape_file", logdir / f"train.{n}.scp"),
-            *("--valid_shape_file", logdir / f"valid.{n}.scp"),
-            *("--output_dir", outputs[-1]),
-            *run.model_arguments(),
-        )
-        jobs.append(Job(command, logdir / f"stats.{n}.log"))
-    shapes = [out / part / "speech_shape" for out in outputs for part in PARTS]
+
+    for n in missing_parts(10, outputs, complete):
+        jobs.commands[n] = collect_command(run, folders, keys[n], outputs[n])
+    shapes = [out / part / "speech_shape" for out in outputs.values() for part in PARTS]
     with ProgressBar("stage 10: statistics", sum(counts.values()), unit="utt") as bar:
 
         def watch() -> None:
             bar.n = sum(map(count_lines, shapes))
             bar.tick()
 
-        run_jobs("stage 10: asr_train --collect_stats", jobs, nj, 1, watch)
+        if jobs.commands:
+            run_jobs(jobs, backend, watch, complete)
         watch()
         bar.refresh()
-    aggregate(run, outputs)
+    aggregate(run, list(outputs.values()))
     for part in PARTS:
+        check_each_once("stage 10", stats / part / "speech_shape", lists[part])
         tell_too_long_transcripts(stats / part, options.token_type, options.asr_config)
+    started.unlink()
     run.mark_done(marker, facts)
+
+
+def collect_command(run: RecipeRun, folders, keys, output: Path) -> List[str]:
+    """The command that collects the statistics of one part of both sets."""
+    data = []
+    for part in PARTS:
+        for name, kind in (("wav.scp", "speech,sound"), ("text", "text,text")):
+            data += [f"--{part}_data_path_and_name_and_type"]
+            data += [f"{folders[part] / name},{kind}"]
+    return run.module(
+        "espnet2.bin.asr_train",
+        *("--collect_stats", "true", *run.token_arguments(), *data),
+        *("--train_shape_file", keys["train"], "--valid_shape_file", keys["valid"]),
+        *("--output_dir", output),
+        *run.model_arguments(),
+    )
 
 
 def aggregate(run: RecipeRun, outputs) -> None:
@@ -84,8 +107,8 @@ def aggregate(run: RecipeRun, outputs) -> None:
     command = run.module(
         "espnet2.bin.aggregate_stats_dirs", *arguments, "--output_dir", partial
     )
-    job = Job(command, layout.asr_stats / "logdir" / "aggregate.log")
-    run_jobs("stage 10: aggregate_stats_dirs", [job], at_once=1)
+    log_file = layout.asr_stats / "logdir" / "aggregate.log"
+    run_here("stage 10: aggregate_stats_dirs", command, log_file)
     vocabulary = count_lines(layout.token_list)
     for part in PARTS:
         add_vocabulary(partial / part, run.options.token_type, vocabulary)

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from espnet_blankskip.recipe.jobs import Job, run_jobs
+from espnet_blankskip.recipe.backends.local import run_here
 from espnet_blankskip.recipe.markers import content
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.tables import read_rows, write_whole
@@ -108,5 +108,5 @@ def make_vocabulary(run: RecipeRun, text: Path) -> None:
         *("--add_symbol", f"{options.sos_eos}:-1"),
     )
     log_file = layout.token_dir / "tokenize.log"
-    run_jobs("stage 5: tokenize_text", [Job(command, log_file)], at_once=1)
+    run_here("stage 5: tokenize_text", command, log_file)
     os.replace(partial, layout.token_list)

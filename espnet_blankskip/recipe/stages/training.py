@@ -5,7 +5,8 @@ import zipfile
 from pathlib import Path
 from typing import List
 
-from espnet_blankskip.recipe.jobs import Job, run_jobs
+from espnet_blankskip.recipe.backends.local import Local, run_here
+from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 from espnet_blankskip.recipe.markers import Facts, changed, content, write_marker
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.stages.statistics import PARTS
@@ -38,22 +39,25 @@ def train(run: RecipeRun) -> None:
     if layout.model.is_file() and run.is_done(11, marker, facts, exp):
         return
     marker.unlink(missing_ok=True)
-    need_gpus(options.ngpu)
+    train_log = exp / "train.log"
+    backend = options.backends["cuda_cmd"]
+    if isinstance(backend, Local):
+        need_gpus(options.ngpu)
+    backend.stop_leftovers(train_log)
     exp.mkdir(parents=True, exist_ok=True)
     if (exp / CHECKPOINT).exists():
         check_same_data(run, started, facts)
     write_marker(started, facts)
     restore_checkpoint(exp)
-    train_log = exp / "train.log"
     keep_old_log(train_log)
     log(
         f"Stage 11: ASR Training: train_set={folders['train']}, "
         f"valid_set={folders['valid']}, log: {train_log}"
     )
     command = run.module("espnet2.bin.asr_train", *training_arguments(run, folders))
+    job = JobArray("stage 11: asr_train", {1: command}, train_log, gpus=options.ngpu)
     with TrainingProgress(train_log, lambda: copy_checkpoint(exp)) as progress:
-        job = Job(command, train_log)
-        run_jobs("stage 11: asr_train", [job], at_once=1, watch=progress.update)
+        run_jobs(job, backend, progress.update)
     if not layout.model.is_file():
         raise StageError(missing_model(11, layout.model))
     (exp / CHECKPOINT_COPY).unlink(missing_ok=True)
@@ -108,8 +112,8 @@ def train_lists(run: RecipeRun, folder: Path):
             *("--scps", *lists, *shapes),
             *("--num_splits", options.num_splits_asr, "--output_dir", splits),
         )
-        job = Job(command, layout.asr_stats / "logdir" / "split_scps.log")
-        run_jobs("stage 11: split_scps", [job], at_once=1)
+        split_log = layout.asr_stats / "logdir" / "split_scps.log"
+        run_here("stage 11: split_scps", command, split_log)
         lists = [splits / path.name for path in lists]
         shapes = [splits / path.name for path in shapes]
         extra = ["--multiple_iterator", "true"]
