@@ -10,10 +10,38 @@ import torch
 REPEATS = 7
 
 
+class Unequal(Exception):
+    """Two ways to compute the same did not give the same, so no speed is stated."""
+
+
+def clock(device: str, threads: int) -> Callable[[], float]:
+    """A clock in seconds that suits what is timed.
+
+    With one thread on a CPU it counts the process's own time, which other work on the
+    machine does not lengthen much; otherwise the time on the wall, on a GPU after
+    everything queued there is done.
+    """
+    if device != "cpu":
+
+        def wall() -> float:
+            torch.cuda.synchronize(device)
+            return time.perf_counter()
+
+        return wall
+    return time.process_time if threads == 1 else time.perf_counter
+
+
 def interleaved(
-    candidates: Dict[str, Callable[[], None]], repeats: int = REPEATS
+    candidates: Dict[str, Callable[[], None]],
+    repeats: int = REPEATS,
+    now: Callable[[], float] = time.perf_counter,
 ) -> Dict[str, List[float]]:
     """Time callables in turn, A B C A B C ..., after one warm-up of each.
+
+    Args:
+        candidates: what to run, by name.
+        repeats: counted rounds.
+        now: clock in seconds.
 
     Returns:
         Seconds of every counted run, by name, in order.
@@ -23,9 +51,9 @@ def interleaved(
     seconds: Dict[str, List[float]] = {name: [] for name in candidates}
     for _ in range(repeats):
         for name, run in candidates.items():
-            start = time.perf_counter()
+            start = now()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(now() - start)
     return seconds
 
 

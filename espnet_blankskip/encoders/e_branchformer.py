@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from espnet_blankskip.acceleration import fast
+from espnet_blankskip.acceleration.linear import AcceleratedLinear
 from espnet_blankskip.encoders.skipping import LayerSkipping
 from espnet_blankskip.upstream import EBranchformerEncoder, FastSelfAttention
 
@@ -170,13 +172,16 @@ def _cgmlp(
     values, gates = module.channel_proj1(x).chunk(2, dim=-1)
 
     def project(states):
-        if type(linear) is torch.nn.Linear:
-            half = linear.out_features // 2
-            weight, bias = linear.weight[half:], linear.bias[half:]
-            context = activation(F.linear(prepare(states), weight, bias))
-        else:  # a quantized or adapted projection cannot be cut in half
+        if type(linear) not in (torch.nn.Linear, AcceleratedLinear):
+            # a quantized or adapted projection cannot be cut in half
             context = module.channel_proj1(prepare(states)).chunk(2, dim=-1)[1]
-        return unit.norm(context)
+            return unit.norm(context)
+        states, half = prepare(states), linear.out_features // 2
+        if fast(linear, states):
+            context = linear.outputs_from(states, half)
+        else:
+            context = F.linear(states, linear.weight[half:], linear.bias[half:])
+        return unit.norm(activation(context))
 
     gates = mixing.depthwise(unit.conv, unit.norm(gates), project)
     if unit.linear is not None:

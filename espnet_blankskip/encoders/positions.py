@@ -1,11 +1,10 @@
 """Projected relative positions, remembered between utterances."""
 
-from typing import Dict, Tuple
-
 import torch
 from torch import Tensor
 
-MAX_FRAMES = 1500  # a minute of 40 ms frames; longer tables are not worth their memory
+from espnet_blankskip.acceleration.derived import Derived
+from espnet_blankskip.acceleration.relative_attention import MAX_FRAMES
 
 
 class PositionTables:
@@ -17,7 +16,7 @@ class PositionTables:
     """
 
     def __init__(self):
-        self._tables: Dict[int, Tuple[tuple, Tensor]] = {}
+        self._tables = Derived()
 
     def project(self, linear: torch.nn.Linear, pos_emb: Tensor) -> Tensor:
         """Project the encoding of all distances between T frames.
@@ -32,11 +31,11 @@ class PositionTables:
         rows = pos_emb.size(1)
         if torch.is_grad_enabled() or linear.training or rows > 2 * MAX_FRAMES:
             return linear(pos_emb)[0]
-        weight = linear.weight
-        state = (weight.data_ptr(), weight._version, pos_emb.dtype, pos_emb.device)
-        known, table = self._tables.get(id(linear), (None, None))
-        if known != state or table.size(0) < rows:
-            table = linear(pos_emb)[0]
-            self._tables[id(linear)] = (state, table)
+        table = self._tables.get(
+            (id(linear), pos_emb.dtype, pos_emb.device),
+            (linear.weight,),
+            lambda: linear(pos_emb)[0],
+            lambda known: known.size(0) >= rows,
+        )
         start = (table.size(0) - rows) // 2
         return table[start : start + rows]

@@ -52,4 +52,11 @@ def test_an_hour_of_speech_is_not_remembered():
     tables, linear = PositionTables(), torch.nn.Linear(8, 8, bias=False).eval()
     with torch.no_grad():
         tables.project(linear, encoding(MAX_FRAMES + 2))
-    assert not tables._tables
+    assert not tables._tables._entries
+
+
+def test_weights_made_in_inference_mode_are_no_obstacle():
+    with torch.inference_mode():
+        linear = torch.nn.Linear(8, 8, bias=False).eval()
+        projected = PositionTables().project(linear, encoding(9))
+        assert projected.equal(linear(encoding(9))[0])
