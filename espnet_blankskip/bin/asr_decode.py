@@ -1,8 +1,9 @@
-"""Decode a set with greedy CTC: stage 12 of the recipe.
+"""Decode a set with CTC, greedily or by beam search: stage 12 of the recipe.
 
 Takes the option names of ESPnet's `asr_inference` and writes its folder layout, so
 that `asr.sh`, its scoring and its `calculate_rtf.py` can use the result:
-`output_dir/1best_recog/{text,token,token_int,score}`, and two files of ours,
+`output_dir/1best_recog/{text,token,token_int,score}`, `2best_recog` and so on for more
+hypotheses, and in the first two files of ours,
 
 - `depth`: utt_id, kept frames, all frames, layers run (summed over frames), seconds
   in the encoder, seconds in all, seconds of audio;
@@ -10,13 +11,11 @@ that `asr.sh`, its scoring and its `calculate_rtf.py` can use the result:
   gets an empty hypothesis (as ESPnet gives a too short one), hence all of its words
   count as deleted in scoring.
 
-The folder appears when the whole job is done, never half-written. The exit status is
+The folders appear when the whole job is done, never half-written. The exit status is
 0 if at least one utterance was decoded, 1 if none was, 2 for wrong options.
 """
 
 import logging
-import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
@@ -24,6 +23,10 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from tqdm import tqdm
 
 from espnet_blankskip.audio import BadAudio, check_samples, read_audio
+from espnet_blankskip.decoding.hypothesis_folders import (
+    remove_hypothesis_folders,
+    write_hypothesis_folders,
+)
 from espnet_blankskip.recognition import Recognition
 from espnet_blankskip.utterance_list import read_utterances
 
@@ -38,7 +41,7 @@ def get_parser():
 
     parser = config_argparse.ArgumentParser(
         prog="asr_decode",
-        description="Greedy CTC decoding with blank-triggered layer skipping",
+        description="CTC decoding with blank-triggered layer skipping",
     )
     parser.add_argument("--log_level", default="INFO", type=str.upper)
     parser.add_argument("--output_dir", required=True)
@@ -94,7 +97,45 @@ def get_parser():
         choices=ATTN_CONTEXTS,
         help="Whether skipped frames are attended to (default: as trained)",
     )
+    _add_search_options(parser, str_or_none)
     return parser
+
+
+def _add_search_options(parser, str_or_none) -> None:
+    parser.add_argument(
+        "--beam_size",
+        type=int,
+        default=1,
+        help="Hypotheses kept per frame; 1 without an n-gram or a lexicon is greedy",
+    )
+    parser.add_argument(
+        "--nbest", type=int, default=1, help="Hypotheses to write, at most beam_size"
+    )
+    parser.add_argument(
+        "--lm_file",
+        "--ngram_file",
+        dest="lm_file",
+        type=str_or_none,
+        help="n-gram, ARPA or KenLM binary: over the words of --lexicon if that is "
+        "given, else over the model's tokens",
+    )
+    parser.add_argument(
+        "--lexicon",
+        type=str_or_none,
+        help="Recognize these words only; each line: a word, then its tokens",
+    )
+    parser.add_argument(
+        "--lm_weight",
+        type=float,
+        default=0.5,
+        help="Weight of the n-gram's natural log-probability",
+    )
+    parser.add_argument(
+        "--word_score",
+        type=float,
+        default=0.0,
+        help="Added for every word of --lexicon; more makes more words",
+    )
 
 
 def main(cmd: Optional[Sequence[str]] = None) -> int:
@@ -128,11 +169,9 @@ def decode_set(args) -> int:
     paths = read_utterance_list(args.data_path_and_name_and_type, args.key_file)
     speech2text = _build(args)
 
-    done = Path(args.output_dir) / "1best_recog"
-    partial = done.with_name("1best_recog.partial")
-    for folder in (done, partial):
-        shutil.rmtree(folder, ignore_errors=True)
-    partial.mkdir(parents=True)
+    output_dir = Path(args.output_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    remove_hypothesis_folders(output_dir)
 
     results: Dict[str, Recognition] = {}
     failed: Dict[str, str] = {}
@@ -157,8 +196,7 @@ def decode_set(args) -> int:
         bar.update(min(args.batch_size, len(utt_ids) - first))
     bar.close()
 
-    _write(partial, utt_ids, results, failed)
-    os.replace(partial, done)
+    write_hypothesis_folders(output_dir, utt_ids, results, failed, args.nbest)
     _log_summary(len(utt_ids), failed)
     return 0 if results else 1
 
@@ -224,6 +262,12 @@ def _build(args):
         gate_layers=args.gate_layers,
         conv_context=args.conv_context,
         attn_context=args.attn_context,
+        beam_size=args.beam_size,
+        nbest=args.nbest,
+        lm_file=args.lm_file,
+        lexicon=args.lexicon,
+        lm_weight=args.lm_weight,
+        word_score=args.word_score,
     )
 
 
@@ -254,39 +298,6 @@ def _decode_batch(
             logging.error(str(error))
         text = results[utt_id].text if utt_id in results else ""
         logging.info(f"best hypo: {text}")
-
-
-def _write(
-    folder: Path,
-    utt_ids: Sequence[str],
-    results: Dict[str, Recognition],
-    failed: Dict[str, str],
-) -> None:
-    """Write one line per utterance and file; failed utterances have empty ones."""
-    lines: Dict[str, List[str]] = {
-        name: [] for name in ("text", "token", "token_int", "score", "depth")
-    }
-    for utt_id in utt_ids:
-        result = results.get(utt_id)
-        if result is None:
-            values = ("", "", "", "0.0", "0 0 0 0.0 0.0 0.0")
-        else:
-            values = (
-                result.text,
-                " ".join(result.token),
-                " ".join(map(str, result.token_int)),
-                str(result.score),
-                f"{result.kept_frames} {len(result.depth)} {result.layers_run} "
-                f"{result.encoder_seconds:.6f} {result.total_seconds:.6f} "
-                f"{result.audio_seconds:.6f}",
-            )
-        for name, value in zip(lines, values):
-            lines[name].append(f"{utt_id} {value}")
-    lines["failed"] = [f"{utt_id} {reason}" for utt_id, reason in failed.items()]
-    for name, content in lines.items():
-        (folder / name).write_text(
-            "".join(f"{line}\n" for line in content), encoding="utf-8"
-        )
 
 
 def _log_summary(total: int, failed: Dict[str, str]) -> None:

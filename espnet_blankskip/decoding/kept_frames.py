@@ -1,11 +1,8 @@
-"""Run an encoder, ours or a stock one, and search its kept frames."""
-
-from typing import List
+"""Run an encoder, ours or a stock one, and tell which frames it kept."""
 
 import torch
 
 from espnet_blankskip.decoding.features import extract_features
-from espnet_blankskip.decoding.greedy import GreedyHypothesis, greedy_search
 from espnet_blankskip.encoders import EncodedFrames
 
 
@@ -42,30 +39,3 @@ def encode(
     valid = torch.arange(states.size(1), device=lens.device) < lens[:, None]
     depth = valid.long() * encoder_layers(model.encoder)
     return EncodedFrames(states, lens, depth, valid, None, intermediate)
-
-
-def search(ctc: torch.nn.Module, encoded: EncodedFrames) -> List[GreedyHypothesis]:
-    """Greedy CTC over the kept frames of a batch.
-
-    Args:
-        ctc: The model's CTC head.
-        encoded: Encoder output.
-
-    Returns:
-        One best path per utterance. The score counts skipped frames with the blank
-        log-probability that the gate read.
-    """
-    # One call of the head for the whole batch, on kept frames only.
-    kept_states = encoded.states[encoded.kept].unsqueeze(0)
-    log_probs = ctc.log_softmax(kept_states)[0].cpu()
-    counts = encoded.kept.sum(1).tolist()
-    index = encoded.kept.nonzero()[:, 1].cpu()
-    blank_scores = [0.0] * len(counts)
-    if encoded.blank_logp is not None:
-        skipped = (encoded.depth > 0) & ~encoded.kept
-        blank_logp = encoded.blank_logp.masked_fill(~skipped, 0.0)
-        blank_scores = blank_logp.sum(1).tolist()
-    return [
-        greedy_search(*utterance)
-        for utterance in zip(log_probs.split(counts), index.split(counts), blank_scores)
-    ]

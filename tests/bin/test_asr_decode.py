@@ -4,6 +4,7 @@ import datetime
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,10 +180,75 @@ def test_config_file_sets_defaults(experiment, wav_scp, tmp_path):
     assert int(kept) == 0 and int(layers) == 2 * int(total)
 
 
+@pytest.fixture
+def search_files(tmp_path):
+    """A lexicon and an n-gram, neither of which has the model's favourite "one"."""
+    lexicon = tmp_path / "lexicon.txt"
+    lexicon.write_text("two two\nthree three\n")
+    unigrams = ["-9 <unk>", "-99 <s> 0", "-1 </s>", "-1 two 0", "-1 three 0", "-2 s 0"]
+    arpa = tmp_path / "lm.arpa"
+    arpa.write_text(
+        "\\data\\\nngram 1=6\nngram 2=1\n\n\\1-grams:\n"
+        + "".join(line.replace(" ", "\t") + "\n" for line in unigrams)
+        + "\n\\2-grams:\n-0.1\t<s> two\n\n\\end\\\n"
+    )
+    return lexicon, arpa
+
+
+def test_nbest_folders_are_those_of_espnet(experiment, wav_scp, tmp_path):
+    out = tmp_path / "out"
+    # of an earlier run that asked for more; must not look like a result of this one
+    (out / "9best_recog").mkdir(parents=True)
+    assert run(experiment, wav_scp, out, "--beam_size", "8", "--nbest", "3") == 0
+    assert sorted(p.name for p in out.iterdir()) == [
+        "1best_recog",
+        "2best_recog",
+        "3best_recog",
+    ]
+    assert list(table(out / "1best_recog" / "text")) == list(table(wav_scp))
+    scores = [table(out / f"{n}best_recog" / "score") for n in (1, 2, 3)]
+    tokens = [table(out / f"{n}best_recog" / "token_int") for n in (1, 2, 3)]
+    for utt_id in ("a-good", "d-stereo", "g-good"):
+        ranked = [float(score[utt_id]) for score in scores]
+        assert ranked == sorted(ranked, reverse=True)
+        assert len({token_int[utt_id] for token_int in tokens}) == 3
+    # who failed has an empty best hypothesis and no other
+    assert set(tokens[1]) == {"a-good", "d-stereo", "g-good"}
+    assert sorted(p.name for p in (out / "2best_recog").iterdir()) == [
+        "score",
+        "text",
+        "token",
+        "token_int",
+    ]
+
+
+def test_lexicon_and_ngram_reach_the_search(
+    experiment, wav_scp, search_files, tmp_path
+):
+    lexicon, arpa = map(str, search_files)
+
+    def words(name, *options):
+        out = tmp_path / name
+        assert run(experiment, wav_scp, out, "--beam_size", "4", *options) == 0
+        return " ".join(table(out / "1best_recog" / "text").values()).split()
+
+    assert "one" in words("freely"), "the test needs a word outside of both"
+    assert set(words("lexicon", "--lexicon", lexicon)) <= {"two", "three"}
+    assert "one" not in words("ngram", "--ngram_file", arpa, "--lm_weight", "2.0")
+    options = ["--lexicon", lexicon, "--lm_file", arpa]
+    assert not words("none", *options, "--word_score", "-100")
+    assert len(words("many", *options, "--word_score", "5")) > len(
+        words("few", *options, "--word_score", "-3")
+    )
+
+
 @pytest.mark.parametrize(
     "options, words",
     [
         (["--mode", "dense", "--batch_size", "0"], "--batch_size 0"),
+        (["--beam_size", "0"], "beam_size=0 must be at least 1"),
+        (["--nbest", "2"], "nbest=2 must lie in 1..1"),
+        (["--lm_file", "nowhere.arpa"], "lm_file=nowhere.arpa does not exist"),
         (["--blank_threshold", "0.3"], "blank_threshold=0.3 must be at least 0.5"),
         (["--asr_model_file", "nowhere.pth"], "nowhere.pth"),
         (["--key_file", "nowhere.scp"], "nowhere.scp"),
@@ -197,17 +263,23 @@ def test_wrong_options_are_one_line(
     assert len(lines) == 1 and words in lines[0]
 
 
-@pytest.mark.parametrize("name", ["", "_dense", "_intermediate"])
-def test_shipped_configs_are_understood(name, tmp_path):
-    from pathlib import Path
-
+@pytest.mark.parametrize(
+    "name, mode, beam_size",
+    [
+        ("greedy", "skipping", 1),
+        ("greedy_dense", "dense", 1),
+        ("greedy_intermediate", "intermediate", 1),
+        ("beam", "skipping", 10),
+    ],
+)
+def test_shipped_configs_are_understood(name, mode, beam_size):
     conf = Path(__file__).resolve().parents[2] / "conf"
     args = asr_decode.get_parser().parse_args(
         [
-            "--config", str(conf / f"decode_asr_ctc_greedy{name}.yaml"),
+            "--config", str(conf / f"decode_asr_ctc_{name}.yaml"),
             "--output_dir", "o",
             "--data_path_and_name_and_type", "a,speech,sound",
             "--asr_model_file", "m",
         ]
     )  # fmt: skip
-    assert args.mode == (name[1:] or "skipping")
+    assert (args.mode, args.beam_size) == (mode, beam_size)

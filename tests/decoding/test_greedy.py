@@ -56,6 +56,18 @@ def test_equals_full_output_when_skipped_frames_are_blank(data):
         full.end,
     )
     assert kept.score == pytest.approx(full.score, abs=1e-4)
+    assert kept.confidence == pytest.approx(full.confidence)
+
+
+def test_confidence_is_the_highest_posterior_of_each_run():
+    log_probs = torch.tensor(
+        [[0.4, 0.6, 0.0], [0.1, 0.9, 0.0], [0.3, 0.7, 0.0], [0.2, 0.0, 0.8]]
+    ).log()
+    hypothesis = greedy_search(log_probs, torch.tensor([0, 1, 2, 7]))
+    assert hypothesis.token_int == [1, 2]
+    assert hypothesis.confidence == pytest.approx([0.9, 0.8])
+    apart = greedy_search(log_probs, torch.tensor([0, 1, 3, 7]))
+    assert apart.confidence == pytest.approx([0.9, 0.7, 0.8])
 
 
 def test_a_skipped_label_is_the_only_way_to_differ():
