@@ -4,6 +4,9 @@ import importlib
 import sys
 
 CASES = {
+    "encoder": "encoder and greedy search against ESPnet's, dense and skipping",
+    "startup": "the command line, from its start to help and to the first transcript",
+    "long_audio": "memory and real-time factor from 10 seconds to 60 minutes",
     "train_step": "training step with skipping on against dense, same model",
 }
 

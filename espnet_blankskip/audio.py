@@ -1,11 +1,11 @@
 """Checks of one utterance's audio, made once, where it enters the program.
 
-Everything behind this door may rely on one finite, non-empty channel at the
-model's sampling rate. Whatever does not fit raises `BadAudio`, whose message is
-one line that names the utterance and the reason; the caller logs it and goes on
-with the next utterance.
+Everything behind this door may rely on one finite, non-empty channel. Whatever does
+not fit raises `BadAudio`, whose message is one line that names the utterance and the
+reason; the caller logs it and goes on with the next utterance.
 """
 
+import contextlib
 import logging
 import struct
 from pathlib import Path
@@ -32,14 +32,74 @@ class BadAudio(ValueError):
         self.reason = reason
 
 
+def open_sound(path: Union[str, Path], utt_id: str) -> soundfile.SoundFile:
+    """Open an audio file of any format that soundfile reads (wav, flac, mp3, ...).
+
+    Args:
+        path: The file.
+        utt_id: Utterance id for messages.
+
+    Returns:
+        The open file, to be closed by the caller (`with`).
+
+    Raises:
+        BadAudio: It is missing, forbidden, empty, truncated or no audio.
+    """
+    if str(path).rstrip().endswith("|"):
+        raise BadAudio(
+            utt_id, f"'{path}' is a command; give a file (asr.sh stage 3 makes them)"
+        )
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise BadAudio(utt_id, f"no such audio file: {path}")
+        if path.stat().st_size == 0:
+            raise BadAudio(utt_id, f"audio file is empty (0 bytes): {path}")
+        missing = _missing_wav_bytes(path)
+    except OSError as error:
+        raise BadAudio(
+            utt_id, f"cannot be opened: {error.strerror or error}: {path}"
+        ) from None
+    if missing:
+        raise BadAudio(utt_id, f"audio file is truncated by {missing} bytes: {path}")
+    with _damage_named(utt_id):
+        return soundfile.SoundFile(str(path))
+
+
+def read_block(sound: soundfile.SoundFile, frames: int, utt_id: str) -> np.ndarray:
+    """Read the next samples of an open file.
+
+    Args:
+        sound: From `open_sound`.
+        frames: How many at most; -1 reads all that are left.
+        utt_id: Utterance id for messages.
+
+    Returns:
+        Samples (S, C) float32 in [-1, 1]; S = 0 at the end.
+
+    Raises:
+        BadAudio: The file is damaged, or ends before the length it announces.
+    """
+    with _damage_named(utt_id):
+        samples = sound.read(frames, dtype="float32", always_2d=True)
+        end = sound.tell()
+    if end < sound.frames and (frames < 0 or len(samples) < frames):
+        raise BadAudio(
+            utt_id,
+            f"audio file is truncated: {end} of {sound.frames} samples: {sound.name}",
+        )
+    return samples
+
+
 def read_audio(
     path: Union[str, Path], utt_id: str, sample_rate: Optional[int] = None
 ) -> np.ndarray:
-    """Read one audio file as a single channel scaled to [-1, 1].
+    """Read one audio file of a data set as a single channel scaled to [-1, 1].
 
     Several channels are averaged (as a mono recording would be), with one log
-    line. The rate is never changed: a model that hears the wrong rate fails
-    without a word, so that is an error here.
+    line. The rate is never changed: a prepared data set is at the model's rate, and
+    a model that hears another one fails without a word, so that is an error here.
+    `BlankSkipSpeech2Text`, which takes files from anywhere, resamples.
 
     Args:
         path: File in any format soundfile reads (wav, flac, ogg, ...).
@@ -53,32 +113,9 @@ def read_audio(
         BadAudio: The file is missing, unreadable, truncated or empty, has
             another rate, or holds NaN or infinite samples.
     """
-    if str(path).rstrip().endswith("|"):
-        raise BadAudio(
-            utt_id, f"'{path}' is a command; give a file (asr.sh stage 3 makes them)"
-        )
-    path = Path(path)
-    if not path.is_file():
-        raise BadAudio(utt_id, f"no such audio file: {path}")
-    if path.stat().st_size == 0:
-        raise BadAudio(utt_id, f"audio file is empty (0 bytes): {path}")
-    missing = _missing_wav_bytes(path)
-    if missing:
-        raise BadAudio(utt_id, f"audio file is truncated by {missing} bytes: {path}")
-    try:
-        with soundfile.SoundFile(str(path)) as sound:
-            rate, announced = sound.samplerate, sound.frames
-            samples = sound.read(dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        reason = str(error).replace("\n", " ").rstrip(".")
-        raise BadAudio(
-            utt_id, f"cannot be read as audio (wrong type or damaged): {reason}"
-        ) from None
-    if len(samples) < announced:
-        raise BadAudio(
-            utt_id,
-            f"audio file is truncated: {len(samples)} of {announced} samples: {path}",
-        )
+    with open_sound(path, utt_id) as sound:
+        rate = sound.samplerate
+        samples = read_block(sound, -1, utt_id)
     if sample_rate is not None and rate != sample_rate:
         raise BadAudio(
             utt_id,
@@ -120,6 +157,18 @@ def check_samples(samples: np.ndarray, utt_id: str, min_samples: int = 1) -> np.
     if bad:
         raise BadAudio(utt_id, f"{bad} of {len(samples)} samples are NaN or infinite")
     return samples
+
+
+@contextlib.contextmanager
+def _damage_named(utt_id: str):
+    """Turn what soundfile raises into one line that names the utterance."""
+    try:
+        yield
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
+        reason = str(error).replace("\n", " ").rstrip(".")
+        raise BadAudio(
+            utt_id, f"cannot be read as audio (wrong type or damaged): {reason}"
+        ) from None
 
 
 def _missing_wav_bytes(path: Path) -> int:

@@ -1,57 +1,92 @@
 """Recognize speech with a trained CTC model whose blank frames skip layers."""
 
-import time
+import itertools
+from operator import itemgetter
+from os import PathLike
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
-import numpy as np
 import torch
 
-from espnet_blankskip.audio import BadAudio, check_samples
+from espnet_blankskip.acceleration import accelerate
+from espnet_blankskip.audio import BadAudio
+from espnet_blankskip.audio_stream import Audio, AudioReader, Speech
 from espnet_blankskip.checkpoint import load_asr_model
-from espnet_blankskip.decoding.kept_frames import encode, encoder_layers, search
-from espnet_blankskip.decoding.time_stamps import (
-    FrameClock,
-    frame_clock,
-    shortest_input,
-    token_times,
+from espnet_blankskip.decoding.kept_frames import encoder_layers
+from espnet_blankskip.decoding.search import build_search
+from espnet_blankskip.decoding.time_stamps import frame_clock, shortest_input
+from espnet_blankskip.detokenization import token_writer
+from espnet_blankskip.long_audio import Windowing
+from espnet_blankskip.model_checks import (
+    check_device,
+    check_has_ctc,
+    model_sample_rate,
 )
-from espnet_blankskip.encoders.encoded_frames import MODES
 from espnet_blankskip.recognition import Recognition
+from espnet_blankskip.run_time_gate import RunTimeGate
+from espnet_blankskip.transcription import Transcriber
+from espnet_blankskip.window_scoring import score_recordings
+
+WINDOW_SECONDS = 30.0
+OVERLAP_SECONDS = 4.0
+GPU_BATCH_SIZE = 16
+
+Result = Union[Recognition, BadAudio]
 
 
-class BlankSkipSpeech2Text:
-    """Greedy CTC recognition with a skipping encoder, or a stock one.
+class BlankSkipSpeech2Text(RunTimeGate):
+    """Recognition with the CTC of a skipping encoder, or of a stock one.
+
+    Takes arrays, files and lists of them, at any sampling rate, of any length. Audio
+    longer than `window_seconds` is heard in overlapping windows that are joined at
+    blanks (see `long_audio`); its memory does not grow with its length. What a
+    checkpoint normalizes per utterance (`normalize: utterance_mvn`,
+    `speech_volume_normalize`) is then normalized per window, and a beam search or
+    language model starts anew at each cut, which lies in a pause if there is one.
 
     Args:
         asr_train_config: `config.yaml` of the experiment; None takes the one
             beside the model file.
         asr_model_file: Weights (`valid.loss.ave.pth`, ...). Any weight that is
-            missing, left over or misshapen is an error.
-        device: "cpu" or "cuda".
-        dtype: "float32" or "float64".
+            missing, left over or misshapen is an error. Any model of ESPnet's ASR
+            task with a CTC will do; of a hybrid one the CTC part is used.
+        device: "cpu", "cuda" or "cuda:N".
+        dtype: "float32", "float64" or "bfloat16".
         mode: "skipping", "dense" (every frame runs through every layer) or
-            "intermediate" (every frame stops at the first gate). An encoder
-            without gates knows "dense" only.
+            "intermediate" (every frame stops at the first gate); None: skipping
+            where the encoder has a gate, else dense.
         blank_threshold: Blank probability above which a frame is skipped; None
             keeps the value of the training config.
         spike_extension: Frames kept on both sides of a spike; None as above.
+        weights_only: Refuse checkpoints with pickled objects.
         gate_layers: Gates to use, among the encoder's `possible_gates`; None as above.
         conv_context: What the convolution sees at a skipped frame; None as above.
         attn_context: Whether skipped frames are attended to; None as above.
-        weights_only: Refuse checkpoints with pickled objects.
+        beam_size: 1 searches greedily, more by prefix beam search.
+        nbest: Hypotheses to return.
+        lm_file: n-gram language model (ARPA or KenLM binary).
+        lexicon: File of words and their tokens; only these words are recognized.
+        lm_weight: Weight of the language model's log-probability.
+        word_score: Added for every word.
+        batch_size: Utterances, or windows of one long recording, at a time; None:
+            1 on a CPU, where batches gain nothing, 16 on a GPU.
+        channel: Channel of multi-channel audio, counted from 0; None averages them.
+        window_seconds: Longest stretch the encoder hears at once; `float("inf")`
+            never divides audio.
+        overlap_seconds: What two windows share.
+        fast: Use the exact rewrites of `accelerate`.
+        loaded: Model and training arguments that are already in memory, instead of
+            the two files.
 
     Raises:
-        FileNotFoundError, ValueError: See `load_asr_model`; also a mode or gate
-            option that this encoder does not have.
+        FileNotFoundError, ValueError: See `load_asr_model`; also an option out of
+            its range, one that this encoder does not have, or a model without CTC.
 
     Examples:
-        >>> import soundfile
-        >>> speech2text = BlankSkipSpeech2Text(
-        ...     "exp/asr_x/config.yaml", "exp/asr_x/valid.loss.ave.pth"
-        ... )
-        >>> speech, rate = soundfile.read("audio.wav", dtype="float32")
-        >>> speech2text(speech, rate).text
+        >>> speech2text = BlankSkipSpeech2Text.from_pretrained("exp/asr_x")
+        >>> speech2text("interview.flac").text
+        >>> [word.start for word in speech2text(samples, rate=48000).words]
+        >>> speech2text(["a.wav", "b.mp3"])
     """
 
     def __init__(
@@ -60,263 +95,232 @@ class BlankSkipSpeech2Text:
         asr_model_file: Union[str, Path, None] = None,
         device: str = "cpu",
         dtype: str = "float32",
-        mode: str = "skipping",
+        mode: Optional[str] = None,
         blank_threshold: Optional[float] = None,
         spike_extension: Optional[int] = None,
         weights_only: bool = True,
         gate_layers: Optional[Sequence[int]] = None,
         conv_context: Optional[str] = None,
         attn_context: Optional[str] = None,
+        beam_size: int = 1,
+        nbest: int = 1,
+        lm_file: Union[str, Path, None] = None,
+        lexicon: Union[str, Path, None] = None,
+        lm_weight: float = 0.5,
+        word_score: float = 0.0,
+        batch_size: Optional[int] = None,
+        channel: Optional[int] = None,
+        window_seconds: float = WINDOW_SECONDS,
+        overlap_seconds: float = OVERLAP_SECONDS,
+        fast: bool = True,
+        loaded: Optional[Tuple[torch.nn.Module, object]] = None,
     ):
-        if asr_model_file is None:
-            raise ValueError("asr_model_file must be given")
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype={dtype} must be float32 or float64")
-        model, train_args = load_asr_model(
-            asr_train_config, asr_model_file, device, dtype, weights_only
-        )
-        self._adopt(model, train_args, device, dtype)
+        check_device(device, dtype)
+        if dtype == "bfloat16" and not fast:
+            raise ValueError("dtype=bfloat16 needs fast=True, which knows where it may")
+        if loaded is None:
+            if asr_model_file is None:
+                raise ValueError("asr_model_file must be given")
+            loaded = load_asr_model(
+                asr_train_config,
+                asr_model_file,
+                device,
+                _weight_dtype(dtype),
+                weights_only,
+            )
+        model, self.asr_train_args = loaded
+        check_has_ctc(model)
+        if fast:
+            accelerate(model, "bfloat16" if dtype == "bfloat16" else None)
+        self.asr_model = model
+        self.device, self.dtype = device, dtype
         self.set_mode(mode)
         self.set_gate(
             blank_threshold, spike_extension, gate_layers, conv_context, attn_context
         )
+        self.token_list = list(model.token_list)
+        self.num_layers = encoder_layers(model.encoder)
+        self.sample_rate = model_sample_rate(self.asr_train_args)
+        self.min_samples = shortest_input(model)
+        self.clock = frame_clock(model, self.sample_rate)
+        on_gpu = torch.device(device).type == "cuda"
+        default_size = GPU_BATCH_SIZE if on_gpu else 1
+        self.batch_size = _checked(default_size if batch_size is None else batch_size)
+        self.reader = AudioReader(self.sample_rate, channel)
+        # A front-end that does not tell its hop hears audio as a whole.
+        self.windowing = Windowing.of_seconds(
+            window_seconds if self.clock else float("inf"),
+            overlap_seconds,
+            round(self.clock.shift * self.sample_rate) if self.clock else 1,
+            self.sample_rate,
+        )
+        self._transcribe = Transcriber(
+            build_search(
+                self.token_list,
+                beam=beam_size,
+                nbest=nbest,
+                lm=lm_file,
+                lexicon=lexicon,
+                lm_weight=lm_weight,
+                word_score=word_score,
+            ),
+            nbest,
+            self.token_list,
+            token_writer(self.asr_train_args),
+            getattr(self.asr_train_args, "token_type", None) or "word",
+            self.num_layers,
+            self.clock,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: Union[str, Path],
+        device: str = "cpu",
+        dtype: str = "float32",
+        **options,
+    ) -> "BlankSkipSpeech2Text":
+        """Load a packed or published checkpoint.
+
+        Args:
+            source: Tag of `espnet_model_zoo`, zip, unpacked folder, or experiment.
+            device, dtype, **options: As in the constructor.
+
+        Raises:
+            CheckpointError: It cannot be found or loaded; the message says why.
+        """
+        from espnet_blankskip.zoo.loading import load_checkpoint
+
+        check_device(device, dtype)
+        model, train_args, _ = load_checkpoint(
+            str(source), device, _weight_dtype(dtype)
+        )
+        return cls(device=device, dtype=dtype, loaded=(model, train_args), **options)
 
     @classmethod
     def from_model(
-        cls, asr_model: torch.nn.Module, train_args, mode: str = "skipping"
+        cls, asr_model: torch.nn.Module, train_args, mode: Optional[str] = None
     ) -> "BlankSkipSpeech2Text":
-        """Wrap a model that is already in memory.
+        """Wrap a model that is already in memory, exactly as it is.
 
         Args:
             asr_model: Model with its weights.
             train_args: Training arguments it was built from (a Namespace).
             mode: As in the constructor.
         """
-        self = cls.__new__(cls)
         weight = next(asr_model.parameters())
-        dtype = str(weight.dtype).replace("torch.", "")
-        self._adopt(asr_model.eval(), train_args, str(weight.device), dtype)
-        self.set_mode(mode)
-        return self
-
-    def _adopt(self, model, train_args, device: str, dtype: str) -> None:
-        from espnet_blankskip.upstream import asr_task
-
-        self.asr_model = model
-        self.asr_train_args = train_args
-        self.device = device
-        self.dtype = dtype
-        # ESPnet's own preprocessor, for the tokenizer and the volume option.
-        self.preprocess = asr_task().build_preprocess_fn(train_args, False)
-        self.token_list = list(model.token_list)
-        self.num_layers = encoder_layers(model.encoder)
-        self.sample_rate = model_sample_rate(train_args)
-        self.min_samples = shortest_input(model)
-        self.clock = frame_clock(model, self.sample_rate)
-
-    @property
-    def can_skip(self) -> bool:
-        """Return whether the encoder has a gate."""
-        return bool(getattr(self.asr_model.encoder, "gate_layers", None))
-
-    def set_mode(self, mode: str) -> None:
-        """Choose how deep frames run.
-
-        Raises:
-            ValueError: Unknown mode, or one that this encoder does not have.
-        """
-        if mode not in MODES:
-            raise ValueError(f"mode={mode} must be one of {', '.join(MODES)}")
-        if mode != "dense" and not self.can_skip:
-            name = type(self.asr_model.encoder).__name__
-            raise ValueError(
-                f"mode={mode} needs an encoder with gate_layers; {name} has none: "
-                "use mode=dense"
-            )
-        self.mode = mode
-
-    def set_gate(
-        self,
-        blank_threshold: Optional[float] = None,
-        spike_extension: Optional[int] = None,
-        gate_layers: Optional[Sequence[int]] = None,
-        conv_context: Optional[str] = None,
-        attn_context: Optional[str] = None,
-    ) -> None:
-        """Change the gate; None leaves a value as it is.
-
-        Raises:
-            ValueError: A value out of its range, or an encoder without a gate.
-        """
-        values = {
-            name: value
-            for name, value in (
-                ("blank_threshold", blank_threshold),
-                ("spike_extension", spike_extension),
-                ("gate_layers", gate_layers),
-                ("conv_context", conv_context),
-                ("attn_context", attn_context),
-            )
-            if value is not None
-        }
-        if not values:
-            return
-        if not self.can_skip:
-            raise ValueError(
-                f"{', '.join(values)}: this checkpoint's encoder has no gate"
-            )
-        self.asr_model.encoder.set_gate(**values)
+        return cls(
+            device=str(weight.device),
+            dtype=str(weight.dtype).replace("torch.", ""),
+            mode=mode,
+            fast=False,
+            loaded=(asr_model.eval(), train_args),
+        )
 
     def __call__(
         self,
-        speech: Union[np.ndarray, torch.Tensor],
+        speech: Union[Speech, Sequence[Speech]],
         rate: Optional[int] = None,
-        utt_id: str = "utterance",
-    ) -> Recognition:
-        """Recognize one utterance.
+        utt_id: Optional[str] = None,
+    ) -> Union[Recognition, List[Recognition]]:
+        """Recognize one recording, or a list of them.
 
         Args:
-            speech: Samples (S,) in [-1, 1].
-            rate: Sampling rate in Hz, checked against the model's if given.
-            utt_id: Name used in errors.
+            speech: Path of a file in any format soundfile reads, or samples (S,) or
+                (S, channels): floating-point in [-1, 1], int16 or int32. A list or
+                tuple of these is handed to `batch_decode`.
+            rate: Sampling rate of samples in Hz; None: the model's. Another rate
+                than the model's is resampled.
+            utt_id: Name used in errors; None: the path, or "utterance".
 
         Returns:
-            The recognition.
+            The recognition, or one per element of the list.
 
         Raises:
             BadAudio: The audio cannot be used; the message says why.
         """
-        if rate is not None and rate != self.sample_rate:
-            raise BadAudio(
-                utt_id,
-                f"sampling rate is {rate} Hz but the model expects "
-                f"{self.sample_rate} Hz",
-            )
-        return self._recognize([self._prepare(speech, utt_id)], [utt_id])[0]
+        if isinstance(speech, (list, tuple)):
+            return self.batch_decode(speech, rate=rate)
+        name = utt_id or _default_name(speech)
+        return self.batch_decode([speech], utt_ids=[name], rate=rate)[0]
 
-    def best_path(self, speech, rate: Optional[int] = None) -> Recognition:
+    def best_path(self, speech: Speech, rate: Optional[int] = None) -> Recognition:
         """Recognize one utterance (the name of ESPnet's greedy CTC search)."""
         return self(speech, rate)
 
     def batch_decode(
         self,
-        speeches: Sequence[Union[np.ndarray, torch.Tensor]],
-        batch_size: int = 8,
+        speeches: Sequence[Speech],
+        batch_size: Optional[int] = None,
         utt_ids: Optional[Sequence[str]] = None,
-    ) -> List[Recognition]:
-        """Recognize a list of utterances, batched by similar length.
+        rate: Optional[int] = None,
+        on_error: str = "raise",
+    ) -> List[Result]:
+        """Recognize a list of recordings, batched by similar length.
 
         Args:
-            speeches: Samples (S,) each.
-            batch_size: Utterances per batch, at least 1.
-            utt_ids: Names used in errors.
+            speeches: As in `__call__`.
+            batch_size: Utterances per batch, at least 1; None: as constructed.
+            utt_ids: Names used in errors; None: paths, or "utterance N".
+            rate: Sampling rate of those that are samples; None: the model's.
+            on_error: "raise", or "return" a `BadAudio` in place of its result.
 
         Returns:
-            Recognitions in the order of the input.
+            Results in the order of the input, equal to one by one.
 
         Raises:
-            BadAudio: One of them cannot be used (checked before any is decoded).
-            ValueError: `batch_size` is below 1.
+            BadAudio: One of them cannot be used, with `on_error="raise"`. A file
+                that is not audio is found before any is decoded.
+            ValueError: `batch_size` is below 1, or another `on_error`.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1")
-        names = list(utt_ids or (f"utterance {i}" for i in range(len(speeches))))
-        prepared = [self._prepare(s, name) for s, name in zip(speeches, names)]
-        # Padding costs as much as speech, so neighbours in length go together.
-        order = sorted(range(len(prepared)), key=lambda i: len(prepared[i]))
-        results: List[Optional[Recognition]] = [None] * len(prepared)
-        for first in range(0, len(order), batch_size):
-            chosen = order[first : first + batch_size]
-            batch = self._recognize(
-                [prepared[i] for i in chosen], [names[i] for i in chosen]
-            )
-            for i, result in zip(chosen, batch):
-                results[i] = result
-        return results
+        if on_error not in ("raise", "return"):
+            raise ValueError(f"on_error={on_error} must be raise or return")
+        size = self.batch_size if batch_size is None else _checked(batch_size)
+        results: Dict[int, Result] = {}
 
-    def _prepare(self, speech, utt_id: str) -> np.ndarray:
-        if isinstance(speech, torch.Tensor):
-            speech = speech.detach().cpu().numpy()
-        speech = np.asarray(speech)
-        if not np.issubdtype(speech.dtype, np.floating):
-            raise BadAudio(
-                utt_id,
-                f"samples are {speech.dtype}; give floating-point samples in [-1, 1]",
-            )
-        speech = check_samples(speech, utt_id, self.min_samples)
-        if self.preprocess is not None:
-            speech = self.preprocess(utt_id, {"speech": speech})["speech"]
-        return speech
+        def fail(i: int, error: BadAudio) -> None:
+            if on_error == "raise":
+                raise error
+            results[i] = error
 
-    @torch.no_grad()
-    def _recognize(
-        self, speeches: Sequence[np.ndarray], utt_ids: Sequence[str]
-    ) -> List[Recognition]:
-        from espnet_blankskip.upstream import TooShortUttError
-
-        lens = torch.tensor([len(s) for s in speeches])
-        speech = torch.zeros(len(speeches), int(lens.max()))
-        speech = speech.to(getattr(torch, self.dtype))
-        for row, samples in zip(speech, speeches):
-            row[: len(samples)] = torch.from_numpy(samples)
-        begin = self._now()
-        try:
-            encoded = encode(
-                self.asr_model,
-                speech.to(self.device),
-                lens.to(self.device),
-                self.mode,
-            )
-        except TooShortUttError as error:
-            raise BadAudio(utt_ids[int(lens.argmin())], f"too short: {error}") from None
-        encoder_seconds = self._now() - begin
-        hypotheses = search(self.asr_model.ctc, encoded)
-        written = [self._write_out(h.token_int) for h in hypotheses]
-        total_seconds = self._now() - begin
-
-        results = []
-        for i, (hypothesis, (token, text)) in enumerate(zip(hypotheses, written)):
-            # A batch's time is shared out by length of audio.
-            share = float(lens[i]) / float(lens.sum())
-            audio_seconds = float(lens[i]) / self.sample_rate
-            num_frames = int(encoded.lens[i])
-            depth = encoded.depth[i, :num_frames].cpu().numpy()
-            blank_prob = None
-            if encoded.blank_logp is not None:
-                blank_prob = encoded.blank_logp[i, :num_frames].exp().cpu().numpy()
-            clock = self.clock or FrameClock(audio_seconds / max(1, num_frames), 0.0)
-            results.append(
-                Recognition(
-                    text=text,
-                    token=token,
-                    token_int=hypothesis.token_int,
-                    score=hypothesis.score,
-                    times=token_times(clock, hypothesis.start, hypothesis.end),
-                    depth=depth,
-                    blank_prob=blank_prob,
-                    kept_frames=int((depth == self.num_layers).sum()),
-                    layers_run=int(depth.sum()),
-                    encoder_seconds=share * encoder_seconds,
-                    total_seconds=share * total_seconds,
-                    audio_seconds=audio_seconds,
-                )
-            )
-        return results
-
-    def _write_out(self, token_int: List[int]) -> Tuple[List[str], str]:
-        token = [self.token_list[i] for i in token_int]
-        tokenizer = getattr(self.preprocess, "tokenizer", None)
-        return token, tokenizer.tokens2text(token) if tokenizer else " ".join(token)
-
-    def _now(self) -> float:
-        if self.device.startswith("cuda"):
-            torch.cuda.synchronize()
-        return time.perf_counter()
+        audios: Dict[int, Audio] = {}
+        for i, speech in enumerate(speeches):
+            name = utt_ids[i] if utt_ids else _default_name(speech, i)
+            try:
+                audios[i] = self.reader.open(speech, rate, name)
+            except BadAudio as error:
+                fail(i, error)
+        order = list(audios)
+        if size > 1:
+            order.sort(key=lambda i: audios[i].seconds)
+        scored = score_recordings(
+            self.asr_model,
+            {i: audios[i] for i in order},
+            self.windowing,
+            size,
+            self.mode,
+            fail,
+            self.min_samples,
+            getattr(self.asr_train_args, "speech_volume_normalize", None) or 0.0,
+        )
+        for i, windows in itertools.groupby(scored, key=itemgetter(0)):
+            result = self._transcribe((w[1:] for w in windows), audios[i].seconds)
+            results.setdefault(i, result)  # unless its audio turned out to be bad
+        return [results[i] for i in range(len(speeches))]
 
 
-def model_sample_rate(train_args) -> int:
-    """Return the sampling rate in Hz that a model's front-end was built for."""
-    import humanfriendly  # ESPnet's front-ends read "8k" with it too
+def _checked(batch_size: int) -> int:
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1")
+    return batch_size
 
-    rate = (getattr(train_args, "frontend_conf", None) or {}).get("fs", 16000)
-    return int(humanfriendly.parse_size(str(rate)))
+
+def _weight_dtype(dtype: str) -> str:
+    """Return what the weights are kept in; bfloat16 is for some layers' arithmetic."""
+    return "float32" if dtype == "bfloat16" else dtype
+
+
+def _default_name(speech: Speech, number: Optional[int] = None) -> str:
+    if isinstance(speech, (str, PathLike)):
+        return str(speech)
+    return "utterance" if number is None else f"utterance {number}"

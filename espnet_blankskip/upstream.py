@@ -6,8 +6,12 @@ nowhere else, so that a move upstream (``espnet.nets`` is on its way into
 """
 
 import contextlib
+import importlib
 import io
+from types import SimpleNamespace
+from typing import Optional
 
+from espnet.nets.pytorch_backend.conformer.swish import Swish
 from espnet.nets.pytorch_backend.nets_utils import make_pad_mask
 from espnet.nets.pytorch_backend.transformer.attention import (
     LegacyRelPositionMultiHeadedAttention,
@@ -16,6 +20,9 @@ from espnet.nets.pytorch_backend.transformer.attention import (
 )
 from espnet.nets.pytorch_backend.transformer.embedding import (
     ConvolutionalPositionalEmbedding,
+)
+from espnet.nets.pytorch_backend.transformer.positionwise_feed_forward import (
+    PositionwiseFeedForward,
 )
 from espnet.nets.pytorch_backend.transformer.subsampling import (
     TooShortUttError,
@@ -29,8 +36,6 @@ from espnet2.asr.encoder.transformer_encoder import TransformerEncoder
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.asr.layers.fastformer import FastSelfAttention
 from espnet2.torch_utils.device_funcs import force_gatherable
-from espnet2.utils import config_argparse
-from espnet2.utils.types import str_or_none
 
 __all__ = [
     "CTC",
@@ -43,23 +48,108 @@ __all__ = [
     "LegacyRelPositionMultiHeadedAttention",
     "MultiHeadedAttention",
     "PACK_MODULE",
+    "PositionwiseFeedForward",
     "RelPositionMultiHeadedAttention",
+    "Swish",
     "TooShortUttError",
     "TransformerEncoder",
     "asr_task",
     "check_short_utt",
-    "config_argparse",
     "espnet_version",
     "force_gatherable",
     "make_pad_mask",
+    "mel_filters_by",
     "model_downloader",
+    "model_part",
     "s2t_ctc_task",
     "stock_encoder",
-    "str_or_none",
 ]
+
+# further names here, imported when first asked for: only ESPnet-style commands need
+# them, and they bring setuptools along
+_LATER = {
+    "config_argparse": ("espnet2.utils.config_argparse", None),
+    "str_or_none": ("espnet2.utils.types", "str_or_none"),
+}
+
+# (option of a training config, value) -> class; those of ESPnet's parts whose import
+# is cheap. A part that is not listed here needs the task.
+_PARTS = {
+    ("frontend", "default"): ("espnet2.asr.frontend.default", "DefaultFrontend"),
+    ("specaug", "specaug"): ("espnet2.asr.specaug.specaug", "SpecAug"),
+    ("normalize", "global_mvn"): ("espnet2.layers.global_mvn", "GlobalMVN"),
+    ("normalize", "utterance_mvn"): ("espnet2.layers.utterance_mvn", "UtteranceMVN"),
+    ("preencoder", "linear"): ("espnet2.asr.preencoder.linear", "LinearProjection"),
+    ("preencoder", "sinc"): ("espnet2.asr.preencoder.sinc", "LightweightSincConvs"),
+    ("encoder", "branchformer"): (
+        "espnet2.asr.encoder.branchformer_encoder",
+        "BranchformerEncoder",
+    ),
+    ("encoder", "conformer"): (
+        "espnet2.asr.encoder.conformer_encoder",
+        "ConformerEncoder",
+    ),
+    ("encoder", "e_branchformer"): (
+        "espnet2.asr.encoder.e_branchformer_encoder",
+        "EBranchformerEncoder",
+    ),
+    ("encoder", "transformer"): (
+        "espnet2.asr.encoder.transformer_encoder",
+        "TransformerEncoder",
+    ),
+    ("decoder", "transformer"): (
+        "espnet2.asr.decoder.transformer_decoder",
+        "TransformerDecoder",
+    ),
+    ("model", "espnet"): ("espnet2.asr.espnet_model", "ESPnetASRModel"),
+}
 
 # run as a process, because it names files relative to the folder it runs in
 PACK_MODULE = "espnet2.bin.pack"
+
+
+def __getattr__(name: str):
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LATER[name]
+    found = importlib.import_module(module)
+    return found if attribute is None else getattr(found, attribute)
+
+
+def model_part(option: str, name: str) -> Optional[type]:
+    """Return ESPnet's class of a part of a model without importing a task.
+
+    Args:
+        option: Option of a training config: "frontend", "encoder", ...
+        name: Its value.
+
+    Returns:
+        The class; None where only the task knows it.
+    """
+    if (option, name) not in _PARTS:
+        return None
+    module, attribute = _PARTS[option, name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+@contextlib.contextmanager
+def mel_filters_by(mel_filters):
+    """Let front-ends that are built inside take their mel filters from elsewhere.
+
+    ESPnet calls ``librosa.filters.mel``, whose import (scipy.signal, numba) takes
+    0.8 s of a process.
+
+    Args:
+        mel_filters: Function with that one's arguments and result.
+    """
+    from espnet2.layers import log_mel
+
+    librosa = log_mel.librosa
+    log_mel.librosa = SimpleNamespace(filters=SimpleNamespace(mel=mel_filters))
+    try:
+        yield
+    finally:
+        log_mel.librosa = librosa
 
 
 def asr_task():

@@ -15,6 +15,14 @@ from typing import List, Optional
 
 # verb -> (module, one-line help)
 COMMANDS = {
+    "transcribe": (
+        "espnet_blankskip.bin.blankskip_transcribe",
+        "write down what is said in audio files",
+    ),
+    "show": (
+        "espnet_blankskip.bin.blankskip_show",
+        "draw one file: spectrogram, words, and how deep each frame ran",
+    ),
     "inspect": (
         "espnet_blankskip.bin.blankskip_inspect",
         "say what a checkpoint is and what can be skipped in it",
@@ -64,7 +72,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         argv: the command and its arguments; None takes ``sys.argv[1:]``.
 
     Returns:
-        Exit status: 0, or 2 where the arguments or files cannot be used.
+        Exit status: 0; 1 where a command did only a part of its work; 2 where the
+        arguments or files cannot be used.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):

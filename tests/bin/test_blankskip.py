@@ -66,7 +66,7 @@ def test_every_verb_has_a_module_and_help(verb, capsys):
 
 def test_unknown_verb_lists_the_known_ones(capsys):
     assert main(["prune"]) == 2
-    assert "known: inspect" in capsys.readouterr().err
+    assert "known: transcribe" in capsys.readouterr().err
 
 
 def test_no_verb_shows_how_to_use_it(capsys):

@@ -1,0 +1,148 @@
+"""``blankskip show FILE``; see `espnet_blankskip.depth_picture`."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import List, Optional
+
+from espnet_blankskip.bin.blankskip import quiet_import
+from espnet_blankskip.bin.recognition_options import (
+    add_recognition_options,
+    recognition_options,
+)
+
+#: Shown of a longer file where nothing else is asked for, and the most there is room
+#: for.
+DEFAULT_SECONDS, MAX_SECONDS = 30.0, 300.0
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    parser = argparse.ArgumentParser(
+        prog="blankskip show",
+        description="Draw a file's spectrogram, the words recognized in it, the "
+        "encoder layers that each frame ran through, and its blank probability.",
+    )
+    parser.add_argument("file", help="audio file of any rate and number of channels")
+    add_recognition_options(parser)
+    parser.add_argument(
+        "--output", metavar="PNG", help="picture to write (FILE's name with .png)"
+    )
+    parser.add_argument(
+        "--start", type=float, default=0.0, metavar="S", help="first second shown (0)"
+    )
+    parser.add_argument(
+        "--end",
+        type=float,
+        metavar="S",
+        help=f"last second shown (the end, at most {DEFAULT_SECONDS:g} s on)",
+    )
+    return parser
+
+
+def main(argv: List[str]) -> int:
+    """Recognize and draw.
+
+    Raises:
+        ValueError, OSError: An option, the model or the file cannot be used.
+    """
+    args = get_parser().parse_args(argv)
+    first, last = check_selection(args.start, args.end)
+    output = Path(args.output or Path(args.file).with_suffix(".png").name)
+    if output.suffix.lower() != ".png":
+        raise ValueError(f"--output {output} must end in .png")
+    try:
+        picture = quiet_import("espnet_blankskip.depth_picture")
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise ValueError(
+            "needs matplotlib: pip install 'espnet_blankskip[recipe]'"
+        ) from None
+    from espnet_blankskip.audio_stream import AudioReader
+    from espnet_blankskip.transcripts.decoding import say_warnings_to
+
+    say_warnings_to(lambda line: print(f"blankskip show: {line}", file=sys.stderr))
+    inference = quiet_import("espnet_blankskip.inference")
+    options = recognition_options(args)
+    channel = options.pop("channel")  # chosen before the model hears anything
+    speech2text = inference.BlankSkipSpeech2Text.from_pretrained(args.model, **options)
+    reader = AudioReader(speech2text.sample_rate, channel)
+    samples = read_selection(reader, args.file, first, last)
+    name = Path(args.file).name
+    result = speech2text(samples, utt_id=name)
+    encoder = speech2text.asr_model.encoder
+    picture.draw_depth(
+        picture.DepthPicture(
+            utt_id=name,
+            samples=samples,
+            sample_rate=speech2text.sample_rate,
+            result=result,
+            clock=speech2text.clock,
+            gate_layers=[] if result.blank_prob is None else list(encoder.gate_layers),
+            num_layers=speech2text.num_layers,
+            blank_threshold=getattr(encoder, "blank_threshold", None),
+            begin=first,
+            of_words=True,
+        ),
+        output,
+    )
+    print(f"{output}: {result.text}")
+    return 0
+
+
+def check_selection(start: float, end: Optional[float]):
+    """Return the seconds to show at most.
+
+    Raises:
+        ValueError: They are no stretch of time, or one too long for a picture.
+    """
+    if not 0.0 <= start < float("inf"):
+        raise ValueError(f"--start {start:g} must be 0 or more")
+    if end is None:
+        return start, None
+    if not 0.0 < end - start <= MAX_SECONDS:
+        raise ValueError(
+            f"--end {end:g} must lie after --start {start:g}, by at most "
+            f"{MAX_SECONDS:g} s"
+        )
+    return start, end
+
+
+def read_selection(reader, path: str, first: float, last: Optional[float]):
+    """Read a part of a file as the model hears it.
+
+    Args:
+        reader: The ``AudioReader`` of the model.
+        path: Audio file.
+        first: First second.
+        last: Last second; None takes `DEFAULT_SECONDS` and says so.
+
+    Returns:
+        Samples (S,) float32 at the model's rate.
+
+    Raises:
+        BadAudio: The file cannot be used.
+        ValueError: It ends before `first`.
+    """
+    import numpy as np
+
+    audio = reader.open(path, None, Path(path).name)
+    if first >= audio.seconds:
+        raise ValueError(f"--start {first:g}: {path} ends at {audio.seconds:.2f} s")
+    if last is None:
+        last = first + DEFAULT_SECONDS
+        if last < audio.seconds:
+            logging.warning(
+                f"{first:g} to {last:g} s of {audio.seconds:.1f} s are shown "
+                "(--start, --end)"
+            )
+    begin, end = (round(t * reader.sample_rate) for t in (first, last))
+    heard, position = [], 0
+    for block in audio.blocks():
+        heard.append(block[max(0, begin - position) : max(0, end - position)])
+        position += len(block)
+        if position >= end:
+            break
+    return np.concatenate(heard)

@@ -1,0 +1,157 @@
+"""``blankskip transcribe``; see `espnet_blankskip.transcripts`.
+
+The exit status is 0 if everything was transcribed, 1 if some or all of it could not
+be, 2 for wrong options or an unusable model, 130 after Ctrl-C.
+"""
+
+import argparse
+import sys
+from typing import Iterator, List, Sequence
+
+from espnet_blankskip.bin.recognition_options import (
+    add_recognition_options,
+    recognition_options,
+)
+from espnet_blankskip.transcripts.inputs import Utterance, list_utterances
+from espnet_blankskip.transcripts.records import Outcome
+from espnet_blankskip.transcripts.run import CannotWrite, Run
+from espnet_blankskip.transcripts.writers import FORMATS, open_writer
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    parser = argparse.ArgumentParser(
+        prog="blankskip transcribe",
+        description="Transcribe audio files of any rate, number of channels and "
+        "length. A file that cannot be used is named, and the rest goes on.",
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="audio file; folder, with all audio below it; list ending in .scp with "
+        "lines 'ID PATH'; or '-': paths on standard input, one per line",
+    )
+    add_recognition_options(parser)
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="text",
+        help="text: name, tab, transcript; jsonl: with words, times and confidences; "
+        "srt, vtt: subtitles; espnet: hypothesis folders 1best_recog, ... (text)",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="PATH",
+        help="file, or for srt, vtt and espnet a folder; what is there already is "
+        "continued (standard output)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write the output anew, instead of only what it lacks",
+    )
+    parser.add_argument(
+        "--beam", type=int, default=1, metavar="N", help="beam; 1 is greedy (1)"
+    )
+    parser.add_argument(
+        "--nbest", type=int, default=1, metavar="N", help="hypotheses to return (1)"
+    )
+    parser.add_argument("--lm", metavar="FILE", help="n-gram model, ARPA or KenLM")
+    parser.add_argument("--lexicon", metavar="FILE", help="words and their tokens")
+    parser.add_argument(
+        "--lm-weight", type=float, default=0.5, metavar="W", help="its weight (0.5)"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "float64", "bfloat16"),
+        default="float32",
+        help="arithmetic (float32)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes, of one thread each if more than one; results then come in "
+        "the order in which they are done (1)",
+    )
+    return parser
+
+
+def main(argv: List[str]) -> int:
+    """Transcribe and return the exit status.
+
+    Raises:
+        ValueError, OSError: An option, the model or a list cannot be used.
+    """
+    args = get_parser().parse_args(argv)
+    if args.jobs < 1:
+        raise ValueError(f"--jobs {args.jobs} must be at least 1")
+    utterances = list_utterances(args.inputs, sys.stdin, args.format != "espnet")
+    writer = open_writer(args.format, args.output, utterances, args.overwrite)
+    waiting = [u for u in utterances if u.utt_id not in writer.done]
+    if len(waiting) < len(utterances):
+        _say(
+            f"{args.output}: {len(utterances) - len(waiting)} of {len(utterances)} are "
+            "there already (--overwrite does them again)"
+        )
+    run = Run(writer, len(waiting), _say)
+    try:
+        run.take(_decode(waiting, args))
+        run.finish(utterances)
+    except CannotWrite as error:
+        _say(f"cannot write the output: {error}; {_how_to_go_on(run, args)}")
+        return 1
+    except KeyboardInterrupt:
+        _say(f"interrupted; {_how_to_go_on(run, args)}")
+        return 130
+    finally:
+        run.close()
+    if waiting:
+        _say(run.summary())
+    return 1 if run.failed else 0
+
+
+def _decode(
+    utterances: Sequence[Utterance], args: argparse.Namespace
+) -> Iterator[Outcome]:
+    """Decode, in this process or in others; nothing is imported for nothing."""
+    if not utterances:
+        return iter(())
+    options = dict(
+        recognition_options(args),
+        dtype=args.dtype,
+        beam_size=args.beam,
+        nbest=args.nbest,
+        lm_file=args.lm,
+        lexicon=args.lexicon,
+        lm_weight=args.lm_weight,
+    )
+    from espnet_blankskip.transcripts.decoding import Decoder, say_warnings_to
+
+    say_warnings_to(_say)
+    if args.jobs > 1 and len(utterances) > 1:
+        from espnet_blankskip.transcripts.workers import decode_in_processes
+
+        return decode_in_processes(utterances, args.model, options, args.jobs)
+    return map(Decoder(args.model, options), utterances)
+
+
+def _how_to_go_on(run: Run, args: argparse.Namespace) -> str:
+    text = f"{run.done} of {run.total} are done"
+    if args.output is None:
+        return text
+    same = " without --overwrite" if args.overwrite else ""
+    return f"{text}, and the same command{same} goes on from there"
+
+
+def _say(line: str) -> None:
+    """Write a line to standard error, above a progress bar."""
+    line = f"blankskip transcribe: {line}"
+    if not sys.stderr.isatty():
+        print(line, file=sys.stderr, flush=True)
+        return
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)

@@ -1,0 +1,186 @@
+"""Audio of any length: windows that overlap, joined frame by frame at blanks.
+
+The encoder hears windows of some seconds. Each begins on the grid of encoder frames,
+so frame t of the recording is the same stretch of audio in every window that holds
+it. Where two windows overlap, one cut is chosen: frames before it are the left
+window's, frames from it on the right one's. The cut lies in blanks that both windows
+agree on, away from the edges, where a window lacks context. So no label is lost or
+doubled, unless the windows disagree all through the overlap.
+"""
+
+import heapq
+import itertools
+from dataclasses import dataclass
+from typing import Iterable, Iterator, List, Sequence, Tuple
+
+import numpy as np
+from torch import Tensor
+
+from espnet_blankskip.decoding.frame_scores import FrameScores
+from espnet_blankskip.decoding.hypothesis import BLANK, TokenPath
+
+MIN_OVERLAP_SECONDS = 0.5
+MAX_OVERLAP_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """How long audio is divided, in samples.
+
+    Args:
+        frame: Samples from one encoder frame to the next.
+        length: Samples of a window; infinite: never divide.
+        hop: Samples from one window to the next, a multiple of `frame`.
+    """
+
+    frame: int
+    length: float
+    hop: int
+
+    @classmethod
+    def of_seconds(
+        cls, window: float, overlap: float, frame: int, sample_rate: int
+    ) -> "Windowing":
+        """Divide into windows of `window` seconds that share `overlap` seconds.
+
+        Args:
+            window: Length of a window in seconds; `float("inf")` never divides.
+            overlap: What two neighbours share, in seconds.
+            frame: Samples from one encoder frame to the next.
+            sample_rate: Samples per second.
+
+        Raises:
+            ValueError: The overlap is too short, or above half a window.
+        """
+        if not MIN_OVERLAP_SECONDS <= overlap <= MAX_OVERLAP_SHARE * window:
+            raise ValueError(
+                f"overlap_seconds={overlap:g} must lie between {MIN_OVERLAP_SECONDS} "
+                f"and half of window_seconds={window:g}"
+            )
+        if window == float("inf"):
+            return cls(frame, window, frame)
+        frames = round(window * sample_rate / frame)
+        shared = round(overlap * sample_rate / frame)
+        return cls(frame, frames * frame, max(1, frames - shared) * frame)
+
+    def split(self, blocks: Iterable[np.ndarray]) -> Iterator[Tuple[int, np.ndarray]]:
+        """Cut a stream of samples into windows.
+
+        Args:
+            blocks: The samples, in pieces (S,) of any length.
+
+        Yields:
+            First encoder frame and samples of each window; at least one. The last
+            window ends with the audio and holds more than the overlap.
+        """
+        first, held = 0, np.zeros(0, np.float32)
+        for block in blocks:
+            held = np.concatenate([held, block]) if len(held) else block
+            while len(held) > self.length:
+                yield first // self.frame, held[: self.length]
+                first, held = first + self.hop, held[self.hop :]
+        yield first // self.frame, held
+
+
+def choose_cut(left: Tensor, right: Tensor) -> int:
+    """Choose where to change from one window to the next within their overlap.
+
+    The middle of the longest run of frames that both call blank, in the central
+    half of the overlap or, if there is none, anywhere in it; of equal runs, the one
+    nearest to the centre. Without any such frame: the frame nearest to the centre
+    with the same label in both, else the centre.
+
+    Args:
+        left: Best label of each frame (O,) in the left window.
+        right: The same in the right window.
+
+    Returns:
+        The first frame to take from the right window, 0 to O.
+    """
+    size = len(left)
+    centre = size // 2
+    both_blank = (left == BLANK) & (right == BLANK)
+    for low, high in ((size // 4, size - size // 4), (0, size)):
+        runs = _runs(both_blank[low:high].tolist())
+        if runs:
+            # a cut before frame c has frames up to c - 1 on its left
+            cuts = [(end - begin, low + (begin + end) // 2) for begin, end in runs]
+            return max(cuts, key=lambda cut: (cut[0], -abs(cut[1] - centre)))[1]
+    same = (left == right).nonzero().flatten().tolist()
+    return min(same, key=lambda t: abs(t - centre), default=centre)
+
+
+def _runs(flags: Sequence[bool]) -> List[Tuple[int, int]]:
+    """Return (begin, end) of every run of true values, end exclusive."""
+    position, runs = 0, []
+    for flag, run in itertools.groupby(flags):
+        length = sum(1 for _ in run)
+        if flag:
+            runs.append((position, position + length))
+        position += length
+    return runs
+
+
+def cut_into_pieces(windows: Iterable[FrameScores]) -> Iterator[FrameScores]:
+    """Take every frame of an utterance from exactly one of its windows.
+
+    Args:
+        windows: Scores of overlapping windows, in order; at least one.
+
+    Yields:
+        Pieces that follow each other without gap or overlap, from frame 0 to the
+        end. No more than two windows are held at a time.
+    """
+    left, begin = None, 0
+    for right in windows:
+        if left is not None:
+            low, high = max(begin, right.first), min(left.end, right.end)
+            cut = low + choose_cut(
+                left.between(low, high).labels, right.between(low, high).labels
+            )
+            yield left.between(begin, cut)
+            begin = cut
+        left = right
+    yield left.between(begin, left.end)
+
+
+def join_paths(
+    before: Sequence[TokenPath], after: Sequence[TokenPath], nbest: int
+) -> List[TokenPath]:
+    """Join the best paths of two neighbouring pieces.
+
+    Args:
+        before: Best paths of everything so far, best first; empty at the beginning.
+        after: Best paths of the next piece, best first.
+        nbest: How many to return at most.
+
+    Returns:
+        The best of all combinations, whose scores (log-probabilities) add up.
+    """
+    if not before:
+        return list(after[:nbest])
+    best = heapq.nlargest(
+        nbest, itertools.product(before, after), key=lambda p: p[0].score + p[1].score
+    )
+    return [_join(left, right) for left, right in best]
+
+
+def _join(left: TokenPath, right: TokenPath) -> TokenPath:
+    """Append a path; a token that the cut went through stays one token."""
+    confidence = list(right.confidence)
+    size = len(left.token_int)
+    if (
+        left.token_int
+        and right.token_int
+        and left.token_int[-1] == right.token_int[0]
+        and left.end[-1] + 1 == right.start[0]
+    ):
+        size -= 1
+        confidence[0] = max(left.confidence[-1], confidence[0])
+    return TokenPath(
+        token_int=[*left.token_int[:size], *right.token_int],
+        start=[*left.start, *right.start[len(left.start) - size :]],
+        end=[*left.end[:size], *right.end],
+        confidence=[*left.confidence[:size], *confidence],
+        score=left.score + right.score,
+    )

@@ -1,0 +1,104 @@
+"""From the scored windows of one recording to its transcript."""
+
+import time
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import torch
+
+from espnet_blankskip.decoding.frame_scores import FrameScores
+from espnet_blankskip.decoding.hypothesis import CTCSearch, TokenPath
+from espnet_blankskip.decoding.time_stamps import FrameClock, token_times
+from espnet_blankskip.decoding.words import words_of
+from espnet_blankskip.long_audio import cut_into_pieces, join_paths
+from espnet_blankskip.recognition import Hypothesis, Recognition
+from espnet_blankskip.window_scoring import Spent
+
+
+class Transcriber:
+    """Joins and searches windows, and writes out what was found.
+
+    Args:
+        search: From scores of kept frames to the best paths, best first.
+        nbest: Paths to keep.
+        token_list: Tokens by id.
+        write_out: From tokens to text.
+        token_type: ESPnet's option, which tells how tokens make words.
+        num_layers: Layers of the encoder.
+        clock: Seconds of frames; None: spread them evenly over the audio.
+    """
+
+    def __init__(
+        self,
+        search: CTCSearch,
+        nbest: int,
+        token_list: Sequence[str],
+        write_out: Callable[[Sequence[str]], str],
+        token_type: str,
+        num_layers: int,
+        clock: Optional[FrameClock],
+    ):
+        self.search = search
+        self.nbest = nbest
+        self.token_list = token_list
+        self.write_out = write_out
+        self.token_type = token_type
+        self.num_layers = num_layers
+        self.clock = clock
+
+    def __call__(
+        self, scored: Iterable[Tuple[FrameScores, Spent]], audio_seconds: float
+    ) -> Recognition:
+        """Transcribe one recording; its windows are taken one at a time.
+
+        Args:
+            scored: Scores of each window, in order, and the time they took.
+            audio_seconds: Length of the recording.
+        """
+        encoder_seconds = total_seconds = 0.0
+
+        def windows() -> Iterator[FrameScores]:
+            nonlocal encoder_seconds, total_seconds
+            for frames, spent in scored:
+                encoder_seconds += spent.encoder
+                total_seconds += spent.total
+                yield frames
+
+        paths: List[TokenPath] = []
+        depths, blank_logps = [], []
+        for piece in cut_into_pieces(windows()):
+            depths.append(piece.depth)
+            blank_logps.append(piece.blank_logp)
+            begin = time.perf_counter()
+            found = self.search(piece.log_probs, piece.kept_index, piece.skipped_score)
+            paths = join_paths(paths, found, self.nbest)
+            total_seconds += time.perf_counter() - begin
+        depth = torch.cat(depths).numpy()
+        read_gate = all(part is not None for part in blank_logps)
+        begin = time.perf_counter()
+        clock = self.clock or FrameClock(audio_seconds / max(1, len(depth)), 0.0)
+        nbest = tuple(self._write(path, clock) for path in paths)
+        total_seconds += time.perf_counter() - begin
+        return Recognition(
+            **vars(nbest[0]),
+            nbest=nbest,
+            depth=depth,
+            blank_prob=torch.cat(blank_logps).exp().numpy() if read_gate else None,
+            kept_frames=int((depth == self.num_layers).sum()),
+            layers_run=int(depth.sum()),
+            encoder_seconds=encoder_seconds,
+            total_seconds=total_seconds,
+            audio_seconds=audio_seconds,
+        )
+
+    def _write(self, path: TokenPath, clock: FrameClock) -> Hypothesis:
+        token = [self.token_list[i] for i in path.token_int]
+        times = token_times(clock, path.start, path.end)
+        return Hypothesis(
+            text=self.write_out(token),
+            token=token,
+            token_int=list(path.token_int),
+            score=path.score,
+            times=times,
+            confidence=tuple(path.confidence),
+            words=tuple(words_of(token, times, path.confidence, self.token_type)),
+        )

@@ -1,0 +1,248 @@
+"""The formats of ``blankskip transcribe``, and how each one is continued."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Dict, List, Optional, Sequence, Set, TextIO
+
+from espnet_blankskip.transcripts.inputs import Utterance
+from espnet_blankskip.transcripts.line_file import LineFile, write_whole
+from espnet_blankskip.transcripts.records import hypotheses
+from espnet_blankskip.transcripts.subtitles import srt, vtt
+
+FORMATS = ("text", "jsonl", "srt", "vtt", "espnet")
+_SUBTITLES = {"srt": srt, "vtt": vtt}
+_TABLES = ("text", "token", "token_int", "score")
+
+Record = Dict[str, Any]
+
+
+class Writer:
+    """Takes results one by one and writes them in a format.
+
+    Attributes:
+        done: Ids of utterances that were written earlier and are not needed again.
+    """
+
+    def __init__(self):
+        self.done: Set[str] = set()
+
+    def write(self, record: Record) -> None:
+        """Write one result (see `records.make_record`).
+
+        Raises:
+            OSError: It cannot be written; nothing is left half-written.
+        """
+        raise TypeError(f"{type(self).__name__} writes nothing")
+
+    def close(self, utterances: Sequence[Utterance], failed: Dict[str, str]) -> None:
+        """Finish the output.
+
+        Args:
+            utterances: All that were asked for.
+            failed: Reason by id, of those that could not be transcribed.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+
+
+def open_writer(
+    name: str,
+    output: Optional[str],
+    utterances: Sequence[Utterance],
+    restart: bool = False,
+) -> Writer:
+    """Open the output of a format.
+
+    Args:
+        name: One of `FORMATS`.
+        output: File, or folder for several files; None is standard output.
+        utterances: All that were asked for.
+        restart: Write everything anew, instead of only what is missing.
+
+    Raises:
+        ValueError: The format needs another output.
+        OSError: It cannot be written.
+    """
+    if name == "espnet":
+        if output is None:
+            raise ValueError("--format espnet needs --output, a folder")
+        return EspnetWriter(Path(output), restart)
+    if name in _SUBTITLES:
+        return _subtitle_writer(name, output, utterances, restart)
+    write_line = _text_line if name == "text" else _json_line
+    if output is None:
+        return StreamWriter(write_line, sys.stdout)
+    if Path(output).is_dir():
+        raise ValueError(
+            f"--output {output} is a folder; --format {name} writes a file"
+        )
+    read_id = _text_id if name == "text" else _json_id
+    return LineWriter(Path(output), write_line, read_id, restart)
+
+
+class StreamWriter(Writer):
+    """Prints results as they come."""
+
+    def __init__(self, write_line, stream: TextIO):
+        super().__init__()
+        self._write_line, self._stream = write_line, stream
+
+    def write(self, record: Record) -> None:
+        self._stream.write(self._write_line(record) + "\n")
+        self._stream.flush()
+
+
+class LineWriter(Writer):
+    """Appends a line per result to a file.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
+
+    def __init__(self, path: Path, write_line, read_id, restart: bool):
+        super().__init__()
+        self._write_line = write_line
+        self._lines = LineFile(path, restart)
+        try:
+            self.done.update(read_id(line) for line in self._lines)
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"--output {path} holds other lines than this format's: name a new "
+                "file, or --overwrite it"
+            ) from None
+
+    def write(self, record: Record) -> None:
+        self._lines.append(self._write_line(record))
+
+    def close(self, utterances, failed) -> None:
+        self._lines.close()
+
+
+class SubtitleWriter(Writer):
+    """Writes a file of subtitles per utterance.
+
+    Args:
+        paths: File by id.
+        make: Words to the content of a file.
+        restart: Write those anew that are there.
+    """
+
+    def __init__(self, paths: Dict[str, Path], make, restart: bool):
+        super().__init__()
+        self._paths, self._make = paths, make
+        if not restart:
+            self.done = {utt_id for utt_id, path in paths.items() if path.is_file()}
+
+    def write(self, record: Record) -> None:
+        words = [SimpleNamespace(**word) for word in record["words"]]
+        write_whole(self._paths[record["id"]], self._make(words))
+
+
+class EspnetWriter(Writer):
+    """Writes ESPnet's hypothesis folders, ``1best_recog`` and so on.
+
+    Results are collected in ``results.jsonl``, from which the folders are written at
+    the end. An utterance that failed has empty lines in them, as its words count as
+    deleted, and its reason in ``failed``.
+    """
+
+    def __init__(self, folder: Path, restart: bool):
+        super().__init__()
+        self._folder = folder
+        self._lines = LineWriter(
+            folder / "results.jsonl", _json_line, _json_id, restart
+        )
+        self.done = self._lines.done
+
+    def write(self, record: Record) -> None:
+        self._lines.write(record)
+
+    def close(self, utterances, failed) -> None:
+        self._lines.close(utterances, failed)
+        records = {}
+        with open(self._folder / "results.jsonl", encoding="utf-8") as lines:
+            for line in lines:
+                record = json.loads(line)
+                records[record["id"]] = hypotheses(record)
+        for rank in range(max([1, *map(len, records.values())])):
+            rows = {
+                u.utt_id: dict(enumerate(records.get(u.utt_id, []))).get(rank, {})
+                for u in utterances
+            }
+            self._write_folder(f"{rank + 1}best_recog", rows, failed)
+
+    def _write_folder(self, name: str, rows: Dict[str, Record], failed) -> None:
+        partial, final = self._folder / f"{name}.partial", self._folder / name
+        shutil.rmtree(partial, ignore_errors=True)
+        for table in _TABLES:
+            lines = (f"{u} {_cell(row, table)}\n" for u, row in rows.items())
+            write_whole(partial / table, "".join(lines))
+        lines = (f"{utt_id} {reason}\n" for utt_id, reason in failed.items())
+        write_whole(partial / "failed", "".join(lines))
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(partial, final)
+
+
+def _subtitle_writer(
+    name: str, output: Optional[str], utterances: Sequence[Utterance], restart: bool
+) -> Writer:
+    make = _SUBTITLES[name]
+    if output is None:
+        if len(utterances) > 1:
+            raise ValueError(f"--format {name} of several files needs --output DIR")
+        return StreamWriter(
+            lambda r: make([SimpleNamespace(**w) for w in r["words"]]).rstrip("\n"),
+            sys.stdout,
+        )
+    target = Path(output)
+    if target.suffix == f".{name}" and not target.is_dir():
+        if len(utterances) > 1:
+            raise ValueError(f"--output {output} is one file: give a folder")
+        paths = {u.utt_id: target for u in utterances}
+    else:
+        target.mkdir(parents=True, exist_ok=True)
+        paths = {u.utt_id: _inside(target, u.utt_id, name) for u in utterances}
+    return SubtitleWriter(paths, make, restart)
+
+
+def _inside(folder: Path, utt_id: str, suffix: str) -> Path:
+    """Return the file of an utterance, whose id comes from somebody's list.
+
+    Raises:
+        ValueError: The id leads out of the folder.
+    """
+    if Path(utt_id).is_absolute() or ".." in Path(utt_id).parts:
+        raise ValueError(f"utterance '{utt_id}': no name for a file in {folder}")
+    return folder / f"{utt_id}.{suffix}"
+
+
+def _text_line(record: Record) -> str:
+    return f"{record['id']}\t{_one_line(record['text'])}"
+
+
+def _text_id(line: str) -> str:
+    utt_id, _ = line.split("\t", 1)
+    return utt_id
+
+
+def _json_line(record: Record) -> str:
+    return json.dumps(record, ensure_ascii=False)
+
+
+def _json_id(line: str) -> str:
+    return json.loads(line)["id"]
+
+
+def _cell(row: Record, table: str) -> str:
+    value = row.get(table, 0.0 if table == "score" else "")
+    listed: List[Any] = value if isinstance(value, list) else [value]
+    return _one_line(" ".join(map(str, listed)))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())

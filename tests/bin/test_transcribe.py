@@ -1,0 +1,354 @@
+"""`blankskip transcribe` as people run it, on files as people have them."""
+
+import json
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_experiment import write_experiment
+
+from espnet_blankskip.bin.blankskip import main
+
+RATE = 8000
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT.parent / "shared" / "data" / "samples"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A skipping model with random weights, which hears words in noise."""
+    return str(write_experiment(tmp_path_factory.mktemp("exp"))[0].parent)
+
+
+@pytest.fixture(autouse=True)
+def own_log_handlers():
+    """The command takes over the log, as a command may."""
+    handlers = list(logging.root.handlers)
+    yield
+    logging.root.handlers[:] = handlers
+
+
+def noise(seconds, seed=0):
+    return np.random.default_rng(seed).normal(0, 0.1, int(seconds * RATE))
+
+
+@pytest.fixture
+def audio(tmp_path):
+    """Five different recordings of noise."""
+    folder = tmp_path / "audio"
+    folder.mkdir()
+    for i in range(5):
+        soundfile.write(folder / f"n{i}.wav", noise(1 + i / 2, seed=i), RATE)
+    return folder
+
+
+@pytest.fixture
+def awkward(tmp_path):
+    """Files that cannot be used, among some that can; the reasons by name."""
+    folder = tmp_path / "awkward"
+    folder.mkdir()
+    good = noise(1.5)
+    fast = np.repeat(good, 6)
+    soundfile.write(folder / "16-bit.wav", good, RATE)
+    soundfile.write(folder / "24-bit.wav", good, RATE, subtype="PCM_24")
+    soundfile.write(folder / "float.wav", good, RATE, subtype="FLOAT")
+    soundfile.write(folder / "48 kHz.wav", fast, 6 * RATE)
+    soundfile.write(folder / "48 kHz b.flac", fast, 6 * RATE)
+    soundfile.write(folder / "six.wav", np.stack([good] * 6, axis=1), RATE)
+    soundfile.write(folder / "silence.wav", np.zeros(60 * RATE), RATE)
+    soundfile.write(folder / "one.wav", good[:1], RATE)
+    soundfile.write(folder / "nothing.wav", good[:0], RATE)
+    soundfile.write(folder / "nan.wav", good * np.nan, RATE, subtype="FLOAT")
+    (folder / "zero.wav").touch()
+    cut = (folder / "16-bit.wav").read_bytes()[:999]
+    (folder / "cut.wav").write_bytes(cut)
+    (folder / "junk.wav").write_bytes(bytes(range(256)) * 9)
+    (folder / "film.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(9000))
+    return folder, {
+        "one": "too short",
+        "nothing": "0 samples",
+        "nan": "NaN",
+        "zero": "0 bytes",
+        "cut": "truncated",
+        "junk": "cannot be read as audio",
+        "film": "cannot be read as audio",
+        "missing": "no such audio file",
+    }
+
+
+def texts(stdout):
+    return dict(line.split("\t") for line in stdout.splitlines())
+
+
+def command(*args, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "espnet_blankskip.bin.blankskip", *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_bad_files_are_named_and_nothing_needless_is_imported(model, awkward):
+    """One process for both, as each takes seconds."""
+    folder, reasons = awkward
+    code = (
+        "import sys\n"
+        "from espnet_blankskip.bin.blankskip import main\n"
+        "status = main(sys.argv[1:])\n"
+        "print('imported', *sys.modules, file=sys.stderr)\n"
+        "sys.exit(status)\n"
+    )
+    extra = [folder / "film.mp4", folder / "missing.wav"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "transcribe", "--model", model, folder, *extra],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    *lines, imported = done.stderr.splitlines()
+    assert all(line.startswith("blankskip transcribe: ") for line in lines)
+    lines = [line.removeprefix("blankskip transcribe: ") for line in lines]
+
+    found = texts(done.stdout)
+    good = {"16-bit", "24-bit", "float", "48 kHz", "48 kHz b", "six", "silence"}
+    assert set(found) == good
+    assert found["16-bit"] and found["16-bit"] == found["24-bit"] == found["float"]
+    assert found["six"] == found["16-bit"]
+    for name, why in reasons.items():
+        about = [line for line in lines if line.startswith(f"'{name}': ")]
+        assert len(about) == 1 and why in about[0], (name, lines)
+    assert sum("resampled" in line for line in lines) == 1
+    assert sum("6 channels" in line for line in lines) == 1
+    assert "transcribed 7 of 15" in lines[-1] and "failed 8: " in lines[-1]
+    assert len(lines) == len(reasons) + 3
+
+    needless = {"espnet2.tasks.asr", "nltk", "g2p_en", "scipy.signal", "numba"}
+    assert not needless & set(imported.split())
+
+
+def test_a_killed_run_is_continued_and_loses_or_doubles_nothing(model, tmp_path):
+    names = [f"u{i:03}" for i in range(120)]
+    soundfile.write(tmp_path / "a.wav", noise(3), RATE)
+    scp = tmp_path / "wav.scp"
+    scp.write_text("".join(f"{name} {tmp_path}/a.wav\n" for name in names))
+    output = tmp_path / "out.jsonl"
+    args = [
+        "transcribe",
+        "--model",
+        model,
+        "--format",
+        "jsonl",
+        "--output",
+        output,
+        scp,
+    ]
+    process = command(*args)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if output.exists() and output.read_bytes().count(b"\n") >= 5:
+            break
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    before = output.read_bytes()
+    assert 5 <= before.count(b"\n") < len(names), "it was not killed half-way"
+    output.write_bytes(before + b'{"id": "u119", "te')  # and a line half-written
+
+    assert main(list(map(str, args))) == 0
+    after = output.read_bytes()
+    assert after.startswith(before)
+    rows = [json.loads(line) for line in after.splitlines()]
+    assert [row["id"] for row in rows] == names
+    assert len({row["text"] for row in rows}) == 1
+
+
+def workers_of(pid):
+    """Decoding processes of a process."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+def test_a_process_that_dies_costs_one_file(model, tmp_path):
+    names = [f"u{i:03}" for i in range(60)]
+    soundfile.write(tmp_path / "a.wav", noise(25), RATE)
+    scp, output = tmp_path / "wav.scp", tmp_path / "out.txt"
+    scp.write_text("".join(f"{name} {tmp_path}/a.wav\n" for name in names))
+    args = ["transcribe", "--model", model, "--output", output, "--jobs", 2, scp]
+    process = command(*args)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if output.exists() and output.read_bytes().count(b"\n") >= 2:
+            break
+        time.sleep(0.01)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    _, stderr = process.communicate()
+    assert process.returncode == 1, stderr
+    dead = [line for line in stderr.splitlines() if "SIGKILL" in line]
+    assert len(dead) == 1
+    assert "transcribed 59 of 60" in stderr and "failed 1: u" in stderr
+    found = texts(output.read_text())
+    assert len(found) == len(output.read_text().splitlines()) == 59
+    assert main(list(map(str, args))) == 0
+    assert sorted(texts(output.read_text())) == names
+
+
+@pytest.mark.parametrize("name", ["text", "jsonl", "srt", "vtt", "espnet"])
+def test_formats_tell_the_same(name, model, audio, tmp_path, capsys):
+    assert main(["transcribe", "--model", model, str(audio)]) == 0
+    expected = texts(capsys.readouterr().out)
+    assert sorted(expected) == [f"n{i}" for i in range(5)] and any(expected.values())
+    output = tmp_path / "out"
+    args = ["transcribe", "--model", model, "--format", name, "--output", str(output)]
+    for again in ("transcribed 5 of 5", "5 of 5 are there already"):
+        assert main([*args, str(audio)]) == 0
+        assert again in capsys.readouterr().err
+    if name == "text":
+        found = texts(output.read_text())
+    elif name == "jsonl":
+        rows = [json.loads(line) for line in output.read_text().splitlines()]
+        found = {row["id"]: row["text"] for row in rows}
+        for row in rows:
+            assert " ".join(word["text"] for word in row["words"]) == row["text"]
+            assert all(
+                0 <= w["start"] < w["end"] <= row["seconds"] for w in row["words"]
+            )
+            assert all(0 <= w["confidence"] <= 1 for w in row["words"])
+            assert 0 <= row["kept"] <= 1
+            assert len(row["token"]) == len(row["token_int"])
+    elif name == "espnet":
+        lines = (output / "1best_recog/text").read_text().splitlines()
+        found = {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines}
+    else:
+        found = {}
+        for path in output.iterdir():
+            lines = path.read_text().replace("&lt;", "<").replace("&gt;", ">")
+            said = [
+                line
+                for line in lines.splitlines()
+                if line not in ("", "WEBVTT") and "-->" not in line
+                and not line.isdigit()
+            ]  # fmt: skip
+            found[path.stem] = " ".join(said)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "options, layers",
+    [
+        ([], "some"),
+        (["--dense"], "all"),
+        (["--intermediate"], "none"),
+        (["--threshold", "2"], "all"),
+        (["--gate-layers", "2"], "some"),
+        (["--dtype", "float64"], "some"),
+    ],
+)
+def test_depth_options_reach_the_encoder(options, layers, model, audio, capsys):
+    args = ["transcribe", "--model", model, "--format", "jsonl", *options]
+    assert main([*args, str(audio)]) == 0
+    kept = [json.loads(x)["kept"] for x in capsys.readouterr().out.splitlines()]
+    if layers == "some":
+        assert any(0 < share < 1 for share in kept), kept
+    else:
+        assert set(kept) == {1.0 if layers == "all" else 0.0}
+
+
+def test_nbest_and_standard_input(model, audio, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", [f"{audio}/n1.wav\n", f"{audio}/n0.wav\n"])
+    args = ["transcribe", "--model", model, "--beam", "4", "--nbest", "3"]
+    assert main([*args, "--format", "jsonl", "-"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["id"] for row in rows] == ["n1", "n0"]
+    for row in rows:
+        scores = [other["score"] for other in row["nbest"]]
+        assert 1 < len(scores) <= 3 and scores == sorted(scores, reverse=True)
+        assert row["nbest"][0]["text"] == row["text"]
+
+
+def test_a_full_disk_is_one_line_and_the_rest_comes_later(
+    model, audio, tmp_path, capsys
+):
+    output = tmp_path / "out.jsonl"
+    args = ["transcribe", "--model", model, "--format", "jsonl", "--output"]
+    args += [str(output), str(audio)]
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert main(args) == 0
+    whole = output.read_bytes()
+    room = sum(map(len, whole.splitlines(keepends=True)[:2])) + 20
+    output.unlink()
+    capsys.readouterr()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, old[1]))
+    try:
+        assert main(args) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "cannot write the output: " in lines[0]
+    assert "2 of 5 are done" in lines[0]
+    assert output.read_bytes() == b"".join(whole.splitlines(keepends=True)[:2])
+    assert main(args) == 0
+    assert output.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--threshold", "0.3"], "blank_threshold=0.3 must be at least 0.5"),
+        (["--gate-layers", "3"], "gate_layers"),
+        (["--beam", "0"], "beam"),
+        (["--nbest", "0"], "nbest"),
+        (["--lm", "nowhere.arpa"], "nowhere.arpa"),
+        (["--device", "abacus"], "device=abacus"),
+        (["--channel", "-1"], "channel=-1"),
+        (["--jobs", "0"], "--jobs 0"),
+        (["--jobs", "2", "--threshold", "0.3"], "blank_threshold=0.3"),
+        (["--format", "srt"], "--output DIR"),
+        (["--model", "no/where/x"], "no/where/x"),
+        (["no.scp"], "no.scp"),
+    ],
+)
+def test_wrong_options_are_one_line_and_status_2(options, words, model, audio, capsys):
+    args = ["transcribe", "--model", model, str(audio), *options]
+    assert main(args) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("blankskip transcribe: ")
+    assert words in lines[0]
+
+
+def test_a_wrong_model_leaves_the_output_alone(audio, tmp_path):
+    output = tmp_path / "out.txt"
+    output.write_text("n0\told\n")
+    args = ["transcribe", "--model", "no/where/x", "--output", str(output)]
+    assert main([*args, "--overwrite", str(audio)]) == 2
+    assert output.read_text() == "n0\told\n"
+
+
+def test_real_recordings_of_other_rates_and_formats(model, capsys):
+    """What a random model hears is nonsense; that it hears is the point."""
+    if not SAMPLES.is_dir():
+        pytest.skip(f"no recordings in {SAMPLES}")
+    assert (
+        main(["transcribe", "--model", model, "--format", "jsonl", str(SAMPLES)]) == 0
+    )
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 5
+    for row in rows:
+        sound = soundfile.info(row["path"])
+        assert row["seconds"] == pytest.approx(sound.duration, abs=0.01)
