@@ -62,6 +62,7 @@ __all__ = [
     "model_downloader",
     "model_part",
     "s2t_ctc_task",
+    "speech2text_class",
     "stock_encoder",
 ]
 
@@ -170,6 +171,14 @@ def s2t_ctc_task():
     from espnet2.tasks.s2t_ctc import S2TTask
 
     return S2TTask
+
+
+def speech2text_class():
+    """Return ESPnet's ``Speech2Text`` class of ``asr_inference``; imports the task."""
+    asr_task()
+    from espnet2.bin.asr_inference import Speech2Text
+
+    return Speech2Text
 
 
 def espnet_version() -> str:

@@ -17,7 +17,7 @@ def bpemodel(tmp_path_factory):
     text = folder / "text"
     text.write_text("one two three four five six\n" * 50)
     sentencepiece.SentencePieceTrainer.train(
-        input=str(text), model_prefix=str(folder / "m"), vocab_size=24,
+        input=str(text), model_prefix=str(folder / "m"), vocab_size=18,
         minloglevel=2,
     )  # fmt: skip
     return str(folder / "m.model")
@@ -47,7 +47,9 @@ def test_text_is_what_espnets_tokenizer_writes(name, bpemodel):
     changes, tokens = CASES[name]
     if changes["token_type"] == "bpe":
         changes = dict(changes, bpemodel=bpemodel)
-    config = train_config(**{"preprocessor_conf": {}, **changes})
+    config = train_config(
+        preprocessor="default", **{"preprocessor_conf": {}, **changes}
+    )
     preprocess = asr_task().build_preprocess_fn(Namespace(**config), False)
     write = token_writer(Namespace(**config))
     for listed in (tokens, tokens[:1], []):

@@ -1,11 +1,13 @@
 """Recognition with the real encoder on real speech (contract 3, 4, 7, 9, 10)."""
 
 import os
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import soxr
 import torch
 import yaml
 from tiny_experiment import TOKENS, train_config, write_experiment
@@ -67,6 +69,7 @@ def test_tokens_are_those_of_the_full_output(speech2text, speech):
         assert result.token_int == full.token_int
         assert result.score == pytest.approx(full.score, abs=1e-3)
         assert len(result.times) == len(result.token)
+        assert 0 < result.encoder_seconds < result.total_seconds
         assert result.text == " ".join(TOKENS[i] for i in full.token_int)
 
 
@@ -122,18 +125,168 @@ def test_silence_works(speech2text, samples):
 
 
 @pytest.mark.parametrize(
-    "samples, rate, words",
+    "samples, words",
     [
-        (np.zeros(RATE), 16000, "16000 Hz but the model expects 8000 Hz"),
-        (np.zeros(RATE, dtype=np.int16), RATE, "int16"),
-        (np.zeros((RATE, 2)), RATE, "one channel"),
-        (np.full(RATE, np.nan), RATE, "NaN"),
-        (np.zeros(0), RATE, "empty"),
+        (np.zeros(RATE, dtype=np.uint8), "uint8"),
+        (np.zeros((2, RATE)), "transpose"),
+        (np.full(RATE, np.nan), "NaN"),
+        (np.zeros(0), "empty"),
+        (np.zeros(1), "too short: 1 samples"),
     ],
 )
-def test_bad_audio_names_the_utterance(speech2text, samples, rate, words):
+def test_bad_audio_names_the_utterance(speech2text, samples, words):
     with pytest.raises(BadAudio, match=f"utterance 'u2'.*{words}"):
-        speech2text(samples, rate, utt_id="u2")
+        speech2text(samples, RATE, utt_id="u2")
+
+
+def test_a_path_pcm_stereo_and_another_rate_say_the_same(speech2text, speech, tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech[0], RATE)
+    from_path = speech2text(path)
+    pcm = soundfile.read(path, dtype="int16")[0]
+    assert speech2text(pcm).nbest == from_path.nbest
+    assert speech2text(np.stack([pcm, pcm], axis=1), RATE).nbest == from_path.nbest
+    faster = soxr.resample(speech[0], RATE, 48000)
+    resampled = speech2text(faster, 48000)
+    assert resampled.audio_seconds == pytest.approx(from_path.audio_seconds, abs=1e-3)
+    assert len(resampled.depth) == len(from_path.depth)
+    expected = speech2text(soxr.resample(faster, 48000, RATE))
+    assert resampled.token_int == expected.token_int
+
+
+def test_a_list_holds_anything_and_comes_back_in_order(speech2text, speech, tmp_path):
+    soundfile.write(tmp_path / "a.flac", speech[3], RATE, subtype="PCM_24")
+    results = speech2text([speech[0], tmp_path / "a.flac", torch.tensor(speech[2])])
+    assert [r.audio_seconds * RATE for r in results] == pytest.approx(
+        [len(speech[0]), len(speech[3]), len(speech[2])]
+    )
+    assert results[1].token_int == speech2text(speech[3]).token_int
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_bad_one_stops_a_list_or_comes_back_in_its_place(
+    speech2text, speech, tmp_path, batch_size
+):
+    missing, loud = tmp_path / "missing.wav", np.full(RATE, np.inf)
+    batch = [speech[0], missing, loud, speech[1]]
+    with pytest.raises(BadAudio, match="missing.wav': no such audio file"):
+        speech2text.batch_decode(batch, batch_size)
+    with pytest.raises(BadAudio, match="'utterance 1': .*infinite"):
+        speech2text.batch_decode([speech[0], loud], batch_size)
+    results = speech2text.batch_decode(batch, batch_size, on_error="return")
+    assert [type(r).__name__ for r in results] == [
+        "Recognition",
+        "BadAudio",
+        "BadAudio",
+        "Recognition",
+    ]
+    assert results[3].token_int == speech2text(speech[1]).token_int
+    with pytest.raises(ValueError, match="on_error=skip must be raise or return"):
+        speech2text.batch_decode(batch, on_error="skip")
+
+
+def test_words_and_n_best_are_of_the_same_reading(files, speech):
+    pytest.importorskip("flashlight.lib.text")
+    result = BlankSkipSpeech2Text(*files, beam_size=8, nbest=3)(speech[0])
+    assert len(result.nbest) == 3
+    found = [h.score for h in result.nbest]
+    assert found == sorted(found, reverse=True)
+    for name in ("text", "token", "token_int", "score", "times", "confidence", "words"):
+        assert getattr(result, name) == getattr(result.nbest[0], name)
+    for hypothesis in result.nbest:
+        assert [w.text for w in hypothesis.words] == hypothesis.token
+        assert [(w.start, w.end) for w in hypothesis.words] == list(hypothesis.times)
+        assert all(0 <= w.confidence <= 1 for w in hypothesis.words)
+
+
+def test_pretrained_is_the_checkpoint_and_takes_its_options(files, speech):
+    folder = files[0].parent
+    pretrained = BlankSkipSpeech2Text.from_pretrained(folder, mode="dense")
+    assert pretrained.mode == "dense"
+    expected = BlankSkipSpeech2Text(*files, mode="dense")(speech[0])
+    assert pretrained(speech[0]).nbest == expected.nbest
+
+
+def test_fast_arithmetic_changes_nothing_that_is_heard(files, speech):
+    fast, plain = (BlankSkipSpeech2Text(*files, fast=f) for f in (True, False))
+    for samples in speech:
+        one, other = fast(samples), plain(samples)
+        assert one.token_int == other.token_int
+        assert np.array_equal(one.depth, other.depth)
+        assert one.score == pytest.approx(other.score, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(device="tpu"), "device=tpu must be cpu, cuda or cuda:N"),
+        (dict(dtype="float16"), "dtype=float16 must be one of float32"),
+        (dict(dtype="bfloat16", fast=False), "bfloat16 needs fast=True"),
+        (dict(batch_size=0), "batch_size=0 must be at least 1"),
+        (dict(channel=-1), "channel=-1"),
+        (dict(window_seconds=3), "overlap_seconds=4"),
+        (dict(beam_size=0), "beam_size=0"),
+        (dict(nbest=2), "nbest=2"),
+        (dict(asr_model_file=None), "asr_model_file must be given"),
+    ],
+)
+def test_wrong_options_are_named(files, options, words):
+    paths = dict(asr_train_config=files[0], asr_model_file=files[1])
+    with pytest.raises(ValueError, match=words):
+        BlankSkipSpeech2Text(**{**paths, **options})
+
+
+def test_no_gpu_is_said(files, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="device=cuda: torch sees no GPU"):
+        BlankSkipSpeech2Text(*files, device="cuda")
+
+
+STOCK_PARTS = {
+    "transformer": dict(encoder="transformer", encoder_conf=dict(num_blocks=2)),
+    "branchformer": dict(encoder="branchformer", encoder_conf=dict(num_blocks=2)),
+    "hybrid": dict(
+        encoder="conformer",
+        encoder_conf=dict(num_blocks=2, rel_pos_type="latest", cnn_module_kernel=7),
+        decoder="transformer",
+        decoder_conf=dict(num_blocks=1, attention_heads=2, linear_units=16),
+        model_conf=dict(ctc_weight=0.3),
+    ),
+    "eightfold subsampling": dict(
+        encoder="conformer",
+        encoder_conf=dict(num_blocks=2, rel_pos_type="legacy", input_layer="conv2d8"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STOCK_PARTS)
+def test_any_checkpoint_with_a_ctc_is_read_densely(kind, tmp_path, speech):
+    parts = dict(STOCK_PARTS[kind])
+    sizes = dict(output_size=16, attention_heads=2)
+    if parts["encoder"] != "branchformer":
+        sizes["linear_units"] = 32
+    else:
+        sizes.update(cgmlp_linear_units=32, cgmlp_conv_kernel=7)
+    parts["encoder_conf"] = dict(sizes, **parts["encoder_conf"])
+    stock = BlankSkipSpeech2Text(*write_experiment(tmp_path, skipping=False, **parts))
+    assert stock.mode == "dense"
+    batched = stock.batch_decode(speech, batch_size=4)
+    for samples, result in zip(speech, batched):
+        lens = torch.tensor([len(samples)])
+        with torch.no_grad():
+            states = stock.asr_model.encode(torch.from_numpy(samples)[None], lens)[0]
+            full = greedy_on_full_output(stock.asr_model.ctc.log_softmax(states)[0])
+        assert result.token_int == full.token_int
+        assert result.kept_ratio == 1.0
+
+
+@pytest.mark.parametrize(
+    "joint_network, words", [(None, "a model trained"), (object(), "a transducer")]
+)
+def test_a_model_without_ctc_is_refused(joint_network, words):
+    model = Namespace(ctc=None, joint_network=joint_network)
+    with pytest.raises(ValueError, match=f"{words}.* with ctc_weight=0 has no CTC"):
+        BlankSkipSpeech2Text(loaded=(model, Namespace()))
 
 
 def test_stock_conformer_is_read_densely(tmp_path, speech):

@@ -288,6 +288,7 @@ def test_windows_in_batches_are_windows_one_by_one(hears_locally, spoken):
         batched = speech2text.batch_decode(speeches, batch_size=3)
         again = batched[len(batched) // 2]
         assert again.token_int == single.token_int and again.times == single.times
+        assert again.encoder_seconds < again.total_seconds
 
 
 def test_a_file_is_read_in_blocks_and_gives_what_its_samples_give(

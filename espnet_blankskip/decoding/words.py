@@ -3,9 +3,9 @@
 A token's confidence is the posterior of its label at the frame of its run where that
 is highest. A word is as sure as its least sure token (the minimum): one wrong token
 makes a wrong word, and unlike the product a minimum does not fall with the length of
-a word. Both are among the measures that Laptev and Ginsburg compare (SLT 2022, arXiv
-2212.08703). As they show, such posteriors order words by how sure they are, but lie
-nearer to 1 than the share of words that are right.
+a word. Such posteriors order words by how sure they are; they lie nearer to 1 than the
+share of words that are right. For other measures see Laptev and Ginsburg, SLT 2022,
+arXiv 2212.08703.
 """
 
 import unicodedata
