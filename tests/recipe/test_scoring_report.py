@@ -191,7 +191,9 @@ def test_set(tmp_path_factory):
 
 def test_stock_encoder_with_our_weights_says_what_dense_says(test_set):
     exp = test_set / "exp" / "asr_tiny"
-    ours = BlankSkipSpeech2Text(exp / "config.yaml", exp / "model.pth", mode=DENSE)
+    ours = BlankSkipSpeech2Text(
+        exp / "config.yaml", exp / "model.pth", mode=DENSE, fast=False
+    )
     twin = build_stock_twin(ours.asr_model, ours.asr_train_args)
     assert type(twin.encoder).__module__.startswith("espnet2.")
     stock = BlankSkipSpeech2Text.from_model(twin, ours.asr_train_args, DENSE)
