@@ -86,7 +86,7 @@ def main(argv=None) -> int:
         for minutes, m in measured.items()
     ]
     about = f"{environment()}; {Path(args.model).name}, {args.device}, float32, batch 1"
-    save_or_print("long_audio", rows, list(rows[0]), about, args.save)
+    save_or_print("long_audio", rows, list(rows[0]), about, args.save, argv)
     return 0
 
 

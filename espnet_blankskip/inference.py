@@ -43,6 +43,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
     checkpoint normalizes per utterance (`normalize: utterance_mvn`,
     `speech_volume_normalize`) is then normalized per window, and a beam search or
     language model starts anew at each cut, which lies in a pause if there is one.
+    A front-end whose frames have no known place in time hears audio as a whole.
 
     Args:
         asr_train_config: `config.yaml` of the experiment; None takes the one
@@ -199,21 +200,26 @@ class BlankSkipSpeech2Text(RunTimeGate):
 
     @classmethod
     def from_model(
-        cls, asr_model: torch.nn.Module, train_args, mode: Optional[str] = None
+        cls,
+        asr_model: torch.nn.Module,
+        train_args,
+        mode: Optional[str] = None,
+        fast: bool = False,
     ) -> "BlankSkipSpeech2Text":
-        """Wrap a model that is already in memory, exactly as it is.
+        """Wrap a model that is already in memory, by default exactly as it is.
 
         Args:
             asr_model: Model with its weights.
             train_args: Training arguments it was built from (a Namespace).
             mode: As in the constructor.
+            fast: As in the constructor; it changes the model in place.
         """
         weight = next(asr_model.parameters())
         return cls(
             device=str(weight.device),
             dtype=str(weight.dtype).replace("torch.", ""),
             mode=mode,
-            fast=False,
+            fast=fast,
             loaded=(asr_model.eval(), train_args),
         )
 

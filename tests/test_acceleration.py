@@ -280,7 +280,7 @@ def test_a_whole_model_gives_the_same_scores():
     got, _ = accelerate(model).encode(*make_batch_input())
     got = model.ctc.log_softmax(got[0])
     valid = torch.arange(got.size(1)) < lens.unsqueeze(1)
-    assert isinstance(model.ctc.ctc_lo, torch.nn.Linear)
+    assert isinstance(model.ctc.ctc_lo, Accelerated)
     torch.testing.assert_close(got[valid], want[valid], rtol=1e-4, atol=1e-4)
 
 
@@ -308,9 +308,11 @@ def test_inference_mode_works_and_may_be_left():
 
 
 @NEEDS_BFLOAT16
+@pytest.mark.parametrize("packed", [0, 2**14], ids=["packed", "too small to pack"])
 @pytest.mark.parametrize("options", [{}, LEGACY], ids=["latest", "legacy"])
 @torch.no_grad()
-def test_bfloat16_is_near_and_leaves_float32_around_it(options):
+def test_bfloat16_is_near_and_leaves_float32_around_it(options, packed, monkeypatch):
+    monkeypatch.setattr(linear, "SMALLEST_PACKED", packed)
     stock = make_conformer(**options)
     feats, lens = make_feats(LONG, dtype=torch.float32)
     want = stock(feats, lens)[0]
@@ -335,6 +337,22 @@ def test_bfloat16_skips():
     same = (got.depth == want.depth) & (want.depth > 0)
     assert same.float().mean() > 0.9
     assert (got.states - want.states)[same].abs().mean() < 0.05
+
+
+@NEEDS_BFLOAT16
+@torch.no_grad()
+def test_adapted_layers_keep_their_type_in_bfloat16():
+    class Adapted(torch.nn.Linear):
+        """Stands for LoRA, quantization and the like."""
+
+    stock = make_conformer()
+    for layer in stock.encoders:
+        layer.self_attn.linear_out.__class__ = Adapted
+        layer.feed_forward.w_2.__class__ = Adapted
+    feats, lens = make_feats(58, dtype=torch.float32)
+    want = stock(feats, lens)[0]
+    got = accelerate(stock, "bfloat16")(feats, lens)[0]
+    assert 1e-4 < (got - want).abs().mean() < 2e-2
 
 
 def test_unknown_types_are_refused():

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_experiment import write_experiment
 
+from benchmarks import long_audio
 from espnet_blankskip import audio_stream
 from espnet_blankskip.audio import BadAudio
+from espnet_blankskip.batching import Window
 from espnet_blankskip.decoding.frame_scores import FrameScores
 from espnet_blankskip.decoding.greedy import greedy_on_full_output, greedy_search
 from espnet_blankskip.decoding.hypothesis import TokenPath
@@ -27,6 +29,7 @@ from espnet_blankskip.long_audio import (
     cut_into_pieces,
     join_paths,
 )
+from espnet_blankskip.window_scoring import score_windows
 
 FSDD = Path(
     os.environ.get("FSDD")
@@ -135,7 +138,7 @@ def test_greedy_by_pieces_is_greedy_on_the_joined_frames(heard, skipped):
     windows = [scores(h, skipped, 8 * i, seed=i) for i, h in enumerate(heard)]
     pieces = list(cut_into_pieces(windows))
     assert pieces[0].first == 0 and pieces[-1].end == windows[-1].end
-    for before, after in itertools.pairwise(pieces):
+    for before, after in zip(pieces, pieces[1:]):
         assert before.end == after.first
     expected = greedy_search(
         torch.cat([p.log_probs for p in pieces]),
@@ -310,6 +313,14 @@ def test_a_file_is_read_in_blocks_and_gives_what_its_samples_give(
     assert from_file.nbest == speech2text(spoken).nbest
 
 
+def test_what_stays_of_a_window_is_a_few_bytes_per_frame(hears_locally, spoken):
+    """The blank's log-probability may be a view of the whole vocabulary's."""
+    model = BlankSkipSpeech2Text(*hears_locally, blank_threshold=1.1).asr_model
+    (frames,), _ = score_windows(model, [Window(0, 0, spoken)], "skipping")
+    for kept in (frames.depth, frames.blank_logp):
+        assert kept.untyped_storage().nbytes() <= 8 * len(frames.depth)
+
+
 def test_a_fault_late_in_a_file_is_that_files_fault_only(hears_locally, spoken):
     speech2text = BlankSkipSpeech2Text(
         *hears_locally, window_seconds=5, overlap_seconds=1
@@ -327,6 +338,24 @@ def test_ten_minutes_of_silence(hears_locally):
     result = BlankSkipSpeech2Text(*hears_locally)(np.zeros(600 * RATE, np.int16))
     assert len(result.depth) == pytest.approx(600 / 0.04, abs=2)
     assert np.isfinite(result.score) and result.audio_seconds == 600
+
+
+def test_the_benchmark_measures_what_it_has_compared(
+    hears_locally, tmp_path, capsys, monkeypatch
+):
+    noise = np.random.default_rng(0).normal(0, 0.1, RATE)
+    soundfile.write(tmp_path / "a.wav", noise, RATE)
+    (tmp_path / "wav.scp").write_text(f"a {tmp_path / 'a.wav'}\n")
+    monkeypatch.setattr(
+        long_audio, "measure", lambda *_: dict(rtf=0.5, peak=2**30, grown=0, words=1)
+    )
+    options = ["--wav-scp", str(tmp_path / "wav.scp"), "--minutes", "0.1", "1"]
+    options += ["--model", str(hears_locally[0].parent)]
+    assert long_audio.main(options) == 0
+    assert "| 1 min | 0.5000 | 1.00x | 1024 |" in capsys.readouterr().out
+    monkeypatch.setattr(long_audio, "same_from_file_and_memory", lambda *_: False)
+    assert long_audio.main(options) == 1
+    assert "RTF" not in capsys.readouterr().out
 
 
 PEAK = """

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from espnet_blankskip.acceleration.linear import (
-    AcceleratedLinear,
+    PLAIN_LINEAR,
     PackedLinear,
     packed_linear,
 )
@@ -57,7 +57,7 @@ class Attending(Accelerated):
         hidden = None if mask is None else mask.unsqueeze(1).eq(0)
         mix = attend_in_blocks if x.device.type == "cpu" else attend_at_once
         mixed = mix(q, k, v, hidden, bias).view(batch, frames, width)
-        return self.linear_out(mixed).to(x.dtype)
+        return self.linear_out(mixed.to(x.dtype))
 
     def query_bias(self) -> Tensor:
         """What is added to the projected queries of the content term: (D,)."""
@@ -86,12 +86,11 @@ class Attending(Accelerated):
     @staticmethod
     def can_replace(attention: MultiHeadedAttention) -> bool:
         """Whether it is plain: no norms of q and k, no causality, no other kernel."""
-        plain = (torch.nn.Linear, AcceleratedLinear)
         parts = (attention.linear_q, attention.linear_k, attention.linear_v)
         norms = (attention.q_norm, attention.k_norm)
         options = ("use_flash_attn", "use_sdpa", "zero_triu")
         return (
-            all(type(part) in plain and part.bias is not None for part in parts)
+            all(type(part) in PLAIN_LINEAR and part.bias is not None for part in parts)
             and all(type(norm) is torch.nn.Identity for norm in norms)
             and not any(getattr(attention, option, False) for option in options)
         )

@@ -16,7 +16,7 @@ from torch import Tensor
 from espnet_blankskip.acceleration.module import Accelerated
 from espnet_blankskip.upstream import PositionwiseFeedForward
 
-SMALLEST_PACKED = 2**14  # weights; for fewer, the copies cost more than is gained
+SMALLEST_PACKED = 2**14  # weights; with fewer, the copies cost more than they gain
 
 Affine = Tuple[Tensor, Optional[Tensor]]  # weight (C', C), bias (C',) or None
 
@@ -96,8 +96,8 @@ class AcceleratedLinear(Accelerated, torch.nn.Linear):
 
     @staticmethod
     def can_replace(linear: torch.nn.Linear) -> bool:
-        """Whether it is large enough to gain."""
-        return linear.weight.numel() >= SMALLEST_PACKED
+        """Whether it is a matrix; a gate's dot product gains nothing."""
+        return linear.out_features > 1
 
     def _map(self, name: str, x: Tensor, rows: slice) -> Tensor:
         def affine():
@@ -106,6 +106,9 @@ class AcceleratedLinear(Accelerated, torch.nn.Linear):
         sources = (self.weight, self.bias)
         linear = packed_linear(self, name, sources, affine, self.dtype_for(x))
         return linear(x).to(x.dtype)
+
+
+PLAIN_LINEAR = (torch.nn.Linear, AcceleratedLinear)
 
 
 class AcceleratedPointwiseConv(Accelerated, torch.nn.Conv1d):
@@ -139,3 +142,9 @@ class AcceleratedFeedForward(Accelerated, PositionwiseFeedForward):
         if not self.applies(x):
             return super().forward(x)
         return super().forward(x.to(self.dtype_for(x))).to(x.dtype)
+
+    @staticmethod
+    def can_replace(feed_forward: PositionwiseFeedForward) -> bool:
+        """Whether both layers take any type, as adapted or quantized ones may not."""
+        layers = (feed_forward.w_1, feed_forward.w_2)
+        return all(type(layer) in PLAIN_LINEAR for layer in layers)

@@ -9,6 +9,8 @@ from torch import Tensor
 from espnet_blankskip.decoding.hypothesis import BLANK
 from espnet_blankskip.encoders import EncodedFrames
 
+_DENSE = torch.contiguous_format
+
 
 @dataclass(frozen=True)
 class FrameScores:
@@ -83,7 +85,8 @@ def frame_scores(
     counts, lens = encoded.kept.sum(1).tolist(), encoded.lens.tolist()
     depth, blank_logp = encoded.depth.cpu(), encoded.blank_logp
     if blank_logp is not None:
-        blank_logp = blank_logp.float().cpu()
+        # Perhaps one column of all labels' scores, which a view would keep in memory.
+        blank_logp = blank_logp.float().cpu().clone(memory_format=_DENSE)
     return [
         FrameScores(
             first=begin,

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from espnet_blankskip.acceleration import fast
-from espnet_blankskip.acceleration.linear import AcceleratedLinear
+from espnet_blankskip.acceleration.linear import PLAIN_LINEAR
 from espnet_blankskip.encoders.skipping import LayerSkipping
 from espnet_blankskip.upstream import EBranchformerEncoder, FastSelfAttention
 
@@ -172,7 +172,7 @@ def _cgmlp(
     values, gates = module.channel_proj1(x).chunk(2, dim=-1)
 
     def project(states):
-        if type(linear) not in (torch.nn.Linear, AcceleratedLinear):
+        if type(linear) not in PLAIN_LINEAR:
             # a quantized or adapted projection cannot be cut in half
             context = module.channel_proj1(prepare(states)).chunk(2, dim=-1)[1]
             return unit.norm(context)
