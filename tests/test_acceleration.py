@@ -42,8 +42,8 @@ NEEDS_BFLOAT16 = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def even_small_matrices(monkeypatch):
-    monkeypatch.setattr(linear, "SMALLEST_PACKED", 0)
+def even_small_products(monkeypatch):
+    monkeypatch.setattr(linear, "SMALLEST_PRODUCT", 0)
 
 
 def make_conformer(**options):
@@ -104,6 +104,11 @@ def test_any_length_gives_the_same(frames, rel_pos_type):
 def test_other_stock_encoders_give_the_same(encoder_class, options):
     encoder = build(encoder_class, options, dtype=torch.float32)
     assert_equal_to_stock(encoder, LONG, 300)
+
+
+def test_small_products_give_the_same(monkeypatch):
+    monkeypatch.setattr(linear, "SMALLEST_PRODUCT", 2**40)
+    assert_equal_to_stock(make_conformer(), 83)
 
 
 def test_remembered_positions_serve_any_order_of_lengths():
@@ -308,11 +313,9 @@ def test_inference_mode_works_and_may_be_left():
 
 
 @NEEDS_BFLOAT16
-@pytest.mark.parametrize("packed", [0, 2**14], ids=["packed", "too small to pack"])
 @pytest.mark.parametrize("options", [{}, LEGACY], ids=["latest", "legacy"])
 @torch.no_grad()
-def test_bfloat16_is_near_and_leaves_float32_around_it(options, packed, monkeypatch):
-    monkeypatch.setattr(linear, "SMALLEST_PACKED", packed)
+def test_bfloat16_is_near_and_leaves_float32_around_it(options):
     stock = make_conformer(**options)
     feats, lens = make_feats(LONG, dtype=torch.float32)
     want = stock(feats, lens)[0]

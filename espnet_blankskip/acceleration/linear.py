@@ -16,7 +16,8 @@ from torch import Tensor
 from espnet_blankskip.acceleration.module import Accelerated
 from espnet_blankskip.upstream import PositionwiseFeedForward
 
-SMALLEST_PACKED = 2**14  # weights; with fewer, the copies cost more than they gain
+SMALLEST_PRODUCT = 2**22  # multiply-adds; below, the copies cost more than they gain
+ROWS = 8  # rows are filled up to a multiple: oneDNN prepares itself for each number
 
 Affine = Tuple[Tensor, Optional[Tensor]]  # weight (C', C), bias (C',) or None
 
@@ -26,36 +27,43 @@ class PackedLinear:
     """A linear map whose weights lie as its arithmetic wants them.
 
     Attributes:
-        weight: (C', C).
+        weight: (C', C), of the type of the arithmetic and of the result.
         bias: (C',) or None.
-        dtype: type of the arithmetic and of the result.
+        packed: both in oneDNN's layout, or None.
     """
 
     weight: Tensor
     bias: Optional[Tensor]
-    dtype: torch.dtype
+    packed: Optional[Affine]
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (..., C) -> (..., C')."""
-        x = x.to(self.dtype)
-        if self.weight.is_mkldnn:
-            return F.linear(x.to_mkldnn(), self.weight, self.bias).to_dense()
-        return F.linear(x, self.weight, self.bias)
+        x, shape = x.to(self.weight.dtype), x.shape
+        rows = x.numel() // shape[-1]
+        x = x.reshape(rows, -1)
+        if rows % ROWS and self.weight.device.type == "cpu":
+            x = F.pad(x, (0, 0, 0, -rows % ROWS))
+        if self.packed is None or x.size(0) * self.weight.numel() < SMALLEST_PRODUCT:
+            y = F.linear(x, self.weight, self.bias)
+        else:
+            y = F.linear(x.to_mkldnn(), *self.packed).to_dense()
+        return y[:rows].view(*shape[:-1], -1)
 
 
-def pack_linear(weight: Tensor, bias: Optional[Tensor], dtype: torch.dtype):
+def pack_linear(
+    weight: Tensor, bias: Optional[Tensor], dtype: torch.dtype
+) -> PackedLinear:
     """Lay out the weights of a linear map for arithmetic of a type."""
     weight = weight.detach().to(dtype)
     bias = None if bias is None else bias.detach().to(dtype)
-    if (
-        dtype == torch.float32
-        and weight.numel() >= SMALLEST_PACKED
-        and weight.device.type == "cpu"
-        and torch.backends.mkldnn.is_available()
-    ):
-        weight = weight.contiguous().to_mkldnn()
-        bias = None if bias is None else bias.contiguous().to_mkldnn()
-    return PackedLinear(weight, bias, dtype)
+    packed = None
+    on_cpu = weight.device.type == "cpu"
+    if dtype == torch.float32 and on_cpu and torch.backends.mkldnn.is_available():
+        packed = (
+            weight.contiguous().to_mkldnn(),
+            None if bias is None else bias.contiguous().to_mkldnn(),
+        )
+    return PackedLinear(weight, bias, packed)
 
 
 def packed_linear(
