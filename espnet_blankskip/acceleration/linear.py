@@ -17,7 +17,6 @@ from espnet_blankskip.acceleration.module import Accelerated
 from espnet_blankskip.upstream import PositionwiseFeedForward
 
 SMALLEST_PRODUCT = 2**22  # multiply-adds; below, the copies cost more than they gain
-ROWS = 8  # rows are filled up to a multiple: oneDNN prepares itself for each number
 
 Affine = Tuple[Tensor, Optional[Tensor]]  # weight (C', C), bias (C',) or None
 
@@ -38,16 +37,11 @@ class PackedLinear:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Map (..., C) -> (..., C')."""
-        x, shape = x.to(self.weight.dtype), x.shape
-        rows = x.numel() // shape[-1]
-        x = x.reshape(rows, -1)
-        if rows % ROWS and self.weight.device.type == "cpu":
-            x = F.pad(x, (0, 0, 0, -rows % ROWS))
-        if self.packed is None or x.size(0) * self.weight.numel() < SMALLEST_PRODUCT:
-            y = F.linear(x, self.weight, self.bias)
-        else:
-            y = F.linear(x.to_mkldnn(), *self.packed).to_dense()
-        return y[:rows].view(*shape[:-1], -1)
+        x = x.to(self.weight.dtype)
+        products = x.numel() // x.size(-1) * self.weight.numel()
+        if self.packed is None or products < SMALLEST_PRODUCT:
+            return F.linear(x, self.weight, self.bias)
+        return F.linear(x.to_mkldnn(), *self.packed).to_dense()
 
 
 def pack_linear(
