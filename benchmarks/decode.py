@@ -15,11 +15,11 @@ import torch
 
 from benchmarks.table import save_or_print
 from benchmarks.timing import REPEATS, environment, interleaved, median_ratio
-from espnet_blankskip.audio import read_audio
+from espnet_blankskip.audio.reading import read_audio
+from espnet_blankskip.audio.utterance_list import read_utterances
 from espnet_blankskip.decoding.greedy import greedy_on_full_output
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.recipe.scoring import score_texts
-from espnet_blankskip.utterance_list import read_utterances
 
 NOTHING_SKIPPED = 1.01  # a blank threshold above 1
 COLUMNS = ["decoding", "WER %", "RTF", "speed-up"]

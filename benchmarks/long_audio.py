@@ -20,8 +20,8 @@ import torch
 
 from benchmarks.table import save_or_print
 from benchmarks.timing import environment
+from espnet_blankskip.audio.utterance_list import read_utterances
 from espnet_blankskip.inference import BlankSkipSpeech2Text
-from espnet_blankskip.utterance_list import read_utterances
 
 RECIPE = Path("egs2_recipe/asr1")
 EXPERIMENT = RECIPE / "exp/asr_train_asr_fsdd_blankskip_conformer_raw_word"

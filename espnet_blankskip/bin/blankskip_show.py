@@ -1,4 +1,4 @@
-"""``blankskip show FILE``; see `espnet_blankskip.depth_picture`."""
+"""``blankskip show FILE``; see `espnet_blankskip.pictures.depth`."""
 
 import argparse
 import logging
@@ -53,14 +53,14 @@ def main(argv: List[str]) -> int:
     if output.suffix.lower() != ".png":
         raise ValueError(f"--output {output} must end in .png")
     try:
-        picture = quiet_import("espnet_blankskip.depth_picture")
+        picture = quiet_import("espnet_blankskip.pictures.depth")
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
         raise ValueError(
             "needs matplotlib: pip install 'espnet_blankskip[recipe]'"
         ) from None
-    from espnet_blankskip.audio_stream import AudioReader
+    from espnet_blankskip.audio.stream import AudioReader
     from espnet_blankskip.transcripts.decoding import say_warnings_to
 
     say_warnings_to(lambda line: print(f"blankskip show: {line}", file=sys.stderr))

@@ -11,7 +11,7 @@ from typing import List, Sequence, Tuple
 
 from espnet_blankskip.calibration.frontier import Point, Verdict, pareto
 from espnet_blankskip.calibration.sweep import Sweep
-from espnet_blankskip.picture_style import BLUE, GREEN, ORANGE
+from espnet_blankskip.pictures.style import BLUE, GREEN, ORANGE
 
 # for spike extensions: Okabe and Ito's palette, which colour-blind readers can tell
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00")

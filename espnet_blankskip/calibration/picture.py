@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from espnet_blankskip.calibration.chart import Chart
-from espnet_blankskip.picture_style import (
+from espnet_blankskip.pictures.style import (
     GREEN,
     GREY,
     INK,

@@ -7,6 +7,7 @@ from espnet_blankskip.calibration.frontier import Layer, Point
 from espnet_blankskip.calibration.grid import GateSetting
 from espnet_blankskip.calibration.opening import Candidate
 from espnet_blankskip.calibration.speech_set import SpeechSet
+from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.recipe.measure import (
     Recognizer,
     Speed,
@@ -19,7 +20,6 @@ from espnet_blankskip.recipe.measure import (
 )
 from espnet_blankskip.recipe.scoring import score_texts
 from espnet_blankskip.recipe.settings import DENSE, INTERMEDIATE, SKIPPING, setting
-from espnet_blankskip.recognition import Recognition
 
 TIMING_REPEATS = 5
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
-from espnet_blankskip.recognition import Hypothesis, Recognition
+from espnet_blankskip.decoding.recognition import Hypothesis, Recognition
 
 PARTIAL = ".partial"
 HYPOTHESIS_FILES = ("text", "token", "token_int", "score")

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
-from espnet_blankskip.depth_picture import DepthPicture, draw_depth
+from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.inference import BlankSkipSpeech2Text
+from espnet_blankskip.pictures.depth import DepthPicture, draw_depth
 from espnet_blankskip.recipe.measure import (
     Pass,
     Utterance,
@@ -16,7 +17,6 @@ from espnet_blankskip.recipe.measure import (
 )
 from espnet_blankskip.recipe.pictures import SweepPoint, draw_sweep
 from espnet_blankskip.recipe.settings import DENSE, INTERMEDIATE, SKIPPING, setting
-from espnet_blankskip.recognition import Recognition
 
 # Lengths in seconds at which a picture of one utterance can still be read.
 READABLE_SECONDS = (2.0, 5.0)

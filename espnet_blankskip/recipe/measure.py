@@ -10,9 +10,9 @@ from typing import Callable, Dict, List, Sequence
 
 import numpy as np
 
+from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.recipe.scoring import score_texts
 from espnet_blankskip.recipe.terminal import ProgressBar
-from espnet_blankskip.recognition import Recognition
 
 Recognizer = Callable[[np.ndarray], Recognition]
 Pass = Dict[str, List[Recognition]]

@@ -7,7 +7,7 @@ from typing import Optional, Sequence
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from espnet_blankskip.picture_style import (
+from espnet_blankskip.pictures.style import (
     BLUE,
     GREEN,
     GREY,

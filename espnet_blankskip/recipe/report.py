@@ -15,7 +15,8 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 
-from espnet_blankskip.audio import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.utterance_list import read_utterances
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.recipe.illustrations import (
     choose_utterance,
@@ -40,7 +41,6 @@ from espnet_blankskip.recipe.results_file import (
 )
 from espnet_blankskip.recipe.settings import DENSE, SKIPPING, table_settings
 from espnet_blankskip.recipe.terminal import log
-from espnet_blankskip.utterance_list import read_utterances
 
 THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99, 0.999)
 MIN_REPEATS = 7

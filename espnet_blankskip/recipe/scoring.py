@@ -10,7 +10,7 @@ from typing import Dict, List, Sequence, Tuple, Union
 
 import jiwer
 
-from espnet_blankskip.utterance_list import read_utterances
+from espnet_blankskip.audio.utterance_list import read_utterances
 
 SHOWN_MISSING = 5
 

@@ -8,7 +8,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Tuple
 import numpy as np
 import soundfile
 
-from espnet_blankskip.audio import BadAudio, read_audio
+from espnet_blankskip.audio.reading import BadAudio, read_audio
 from espnet_blankskip.recipe.tables import read_rows, read_table, write_rows
 from espnet_blankskip.recipe.terminal import ProgressBar, log
 

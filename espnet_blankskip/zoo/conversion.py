@@ -125,7 +125,7 @@ def _build_unconverted(plan: ConversionPlan, state, source: str):
 
 
 def _sample_rate(train_args) -> int:
-    from espnet_blankskip.inference import model_sample_rate
+    from espnet_blankskip.inference.model_checks import model_sample_rate
 
     return model_sample_rate(train_args)
 

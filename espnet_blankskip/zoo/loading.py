@@ -7,7 +7,7 @@ import torch
 from packaging.version import InvalidVersion, Version
 
 from espnet_blankskip.checkpoint import load_weights
-from espnet_blankskip.model_building import build_asr_model
+from espnet_blankskip.checkpoint.model_building import build_asr_model
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.inspection import Inspection, look_inside

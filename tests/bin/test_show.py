@@ -8,8 +8,8 @@ import pytest
 import soundfile
 from tiny_experiment import write_experiment
 
-from espnet_blankskip import depth_picture
 from espnet_blankskip.bin.blankskip import main
+from espnet_blankskip.pictures import depth as depth_picture
 
 RATE = 8000
 

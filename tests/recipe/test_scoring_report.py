@@ -11,16 +11,16 @@ import pytest
 import soundfile
 from tiny_experiment import write_experiment
 
+from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.time_stamps import FrameClock
-from espnet_blankskip.depth_picture import DepthPicture, depth_figure
 from espnet_blankskip.inference import BlankSkipSpeech2Text
+from espnet_blankskip.pictures.depth import DepthPicture, depth_figure
 from espnet_blankskip.recipe import report
 from espnet_blankskip.recipe.measure import Utterance, speeds, spread_by_length
 from espnet_blankskip.recipe.results_file import write_section
 from espnet_blankskip.recipe.scoring import score_folder, score_texts
 from espnet_blankskip.recipe.settings import DENSE, SKIPPING, setting
 from espnet_blankskip.recipe.stock_twin import build_stock_twin
-from espnet_blankskip.recognition import Recognition
 
 FSDD = Path(
     os.environ.get("FSDD")

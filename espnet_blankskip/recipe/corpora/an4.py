@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from espnet_blankskip.audio import BadAudio, read_audio
+from espnet_blankskip.audio.reading import BadAudio, read_audio
 from espnet_blankskip.recipe.corpora.dropped import report_dropped
 from espnet_blankskip.recipe.corpora.options import CorpusOptions
 from espnet_blankskip.recipe.corpora.sources import (

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional, Tuple
 
 import soundfile
 
-from espnet_blankskip.audio import BadAudio, read_audio
+from espnet_blankskip.audio.reading import BadAudio, read_audio
 from espnet_blankskip.recipe.corpora.data_folder import read_table
 
 

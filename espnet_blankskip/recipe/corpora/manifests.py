@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from espnet_blankskip.audio import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
 from espnet_blankskip.recipe.corpora.data_folder import Row, Segment
 from espnet_blankskip.recipe.corpora.dropped import report_dropped
 from espnet_blankskip.recipe.corpora.lhotse_recipes import UNREADABLE_RATE, describe

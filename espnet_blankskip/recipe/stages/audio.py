@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from espnet_blankskip.audio import BadAudio
+from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.recipe.layout import DATA
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.tables import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_blankskip.audio import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
 
 RATE = 8000
 

@@ -11,7 +11,7 @@ from typing import Dict, Optional, Tuple, Union
 import torch
 import yaml
 
-from espnet_blankskip.model_building import build_asr_model
+from espnet_blankskip.checkpoint.model_building import build_asr_model
 
 _NAMES_SHOWN = 5
 

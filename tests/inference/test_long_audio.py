@@ -15,25 +15,25 @@ from hypothesis import strategies as st
 from tiny_experiment import write_experiment
 
 from benchmarks import long_audio
-from espnet_blankskip import audio_stream
-from espnet_blankskip.audio import BadAudio
-from espnet_blankskip.batching import Window
+from espnet_blankskip.audio import stream
+from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.decoding.frame_scores import FrameScores
 from espnet_blankskip.decoding.greedy import greedy_on_full_output, greedy_search
 from espnet_blankskip.decoding.hypothesis import TokenPath
 from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.inference import BlankSkipSpeech2Text
-from espnet_blankskip.long_audio import (
+from espnet_blankskip.inference.batching import Window
+from espnet_blankskip.inference.long_audio import (
     Windowing,
     choose_cut,
     cut_into_pieces,
     join_paths,
 )
-from espnet_blankskip.window_scoring import score_windows
+from espnet_blankskip.inference.window_scoring import score_windows
 
 FSDD = Path(
     os.environ.get("FSDD")
-    or Path(__file__).resolve().parents[2] / "shared" / "data" / "fsdd"
+    or Path(__file__).resolve().parents[3] / "shared" / "data" / "fsdd"
 )
 RATE, VOCAB = 8000, 4
 labels = st.integers(0, VOCAB - 1)
@@ -297,19 +297,19 @@ def test_windows_in_batches_are_windows_one_by_one(hears_locally, spoken):
 def test_a_file_is_read_in_blocks_and_gives_what_its_samples_give(
     hears_locally, spoken, tmp_path, monkeypatch
 ):
-    path, read, sizes = tmp_path / "a.wav", audio_stream.read_block, []
+    path, read, sizes = tmp_path / "a.wav", stream.read_block, []
 
     def counted(sound, frames, utt_id):
         sizes.append(frames)
         return read(sound, frames, utt_id)
 
     soundfile.write(path, spoken, RATE, subtype="FLOAT")
-    monkeypatch.setattr(audio_stream, "read_block", counted)
+    monkeypatch.setattr(stream, "read_block", counted)
     speech2text = BlankSkipSpeech2Text(
         *hears_locally, window_seconds=5, overlap_seconds=1
     )
     from_file = speech2text(path)
-    assert len(sizes) > 3 and max(sizes) == audio_stream.BLOCK_SECONDS * RATE
+    assert len(sizes) > 3 and max(sizes) == stream.BLOCK_SECONDS * RATE
     assert from_file.nbest == speech2text(spoken).nbest
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.time_stamps import FrameClock
-from espnet_blankskip.picture_style import (
+from espnet_blankskip.pictures.style import (
     BLUE,
     GREY,
     INK,
@@ -19,7 +20,6 @@ from espnet_blankskip.picture_style import (
     save_png,
     tidy,
 )
-from espnet_blankskip.recognition import Recognition
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Iterator, Optional, Union
 
 import numpy as np
 
-from espnet_blankskip.audio import BadAudio, open_sound, read_block
+from espnet_blankskip.audio.reading import BadAudio, open_sound, read_block
 
 BLOCK_SECONDS = 10.0
 # outside of it a header is damaged, and resampling would take the memory at its word

@@ -5,7 +5,7 @@ from argparse import Namespace
 import pytest
 from tiny_experiment import train_config
 
-from espnet_blankskip.detokenization import token_writer
+from espnet_blankskip.inference.detokenization import token_writer
 from espnet_blankskip.upstream import asr_task
 
 

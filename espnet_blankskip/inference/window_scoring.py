@@ -6,12 +6,12 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 import numpy as np
 import torch
 
-from espnet_blankskip.audio import BadAudio, check_samples
-from espnet_blankskip.audio_stream import Audio
-from espnet_blankskip.batching import Window, batches
+from espnet_blankskip.audio.reading import BadAudio, check_samples
+from espnet_blankskip.audio.stream import Audio
 from espnet_blankskip.decoding.frame_scores import FrameScores, frame_scores
 from espnet_blankskip.decoding.kept_frames import encode
-from espnet_blankskip.long_audio import Windowing
+from espnet_blankskip.inference.batching import Window, batches
+from espnet_blankskip.inference.long_audio import Windowing
 from espnet_blankskip.upstream import TooShortUttError
 
 Fail = Callable[[int, BadAudio], None]

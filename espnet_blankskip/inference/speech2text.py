@@ -9,23 +9,23 @@ from typing import Dict, List, Optional, Sequence, Tuple, Union
 import torch
 
 from espnet_blankskip.acceleration import accelerate
-from espnet_blankskip.audio import BadAudio
-from espnet_blankskip.audio_stream import Audio, AudioReader, Speech
+from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.audio.stream import Audio, AudioReader, Speech
 from espnet_blankskip.checkpoint import load_asr_model
 from espnet_blankskip.decoding.kept_frames import encoder_layers
+from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.search import build_search
 from espnet_blankskip.decoding.time_stamps import frame_clock, shortest_input
-from espnet_blankskip.detokenization import token_writer
-from espnet_blankskip.long_audio import Windowing
-from espnet_blankskip.model_checks import (
+from espnet_blankskip.inference.detokenization import token_writer
+from espnet_blankskip.inference.long_audio import Windowing
+from espnet_blankskip.inference.model_checks import (
     check_device,
     check_has_ctc,
     model_sample_rate,
 )
-from espnet_blankskip.recognition import Recognition
-from espnet_blankskip.run_time_gate import RunTimeGate
-from espnet_blankskip.transcription import Transcriber
-from espnet_blankskip.window_scoring import score_recordings
+from espnet_blankskip.inference.run_time_gate import RunTimeGate
+from espnet_blankskip.inference.transcription import Transcriber
+from espnet_blankskip.inference.window_scoring import score_recordings
 
 WINDOW_SECONDS = 30.0
 OVERLAP_SECONDS = 4.0

@@ -9,16 +9,16 @@ import soundfile
 import soxr
 import torch
 
-from espnet_blankskip import audio_stream
-from espnet_blankskip.audio import BadAudio
-from espnet_blankskip.audio_stream import AudioReader
+from espnet_blankskip.audio import stream
+from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.audio.stream import AudioReader
 
 RATE = 8000
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(audio_stream, "BLOCK_SECONDS", 0.3)
+    monkeypatch.setattr(stream, "BLOCK_SECONDS", 0.3)
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ import torch
 import yaml
 from tiny_experiment import TOKENS, train_config, write_experiment
 
-from espnet_blankskip.audio import BadAudio
+from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.decoding.greedy import greedy_on_full_output
 from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 
 FSDD = Path(
     os.environ.get("FSDD")
-    or Path(__file__).resolve().parents[2] / "shared" / "data" / "fsdd"
+    or Path(__file__).resolve().parents[3] / "shared" / "data" / "fsdd"
 )
 RATE = 8000
 

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 import torch
 
-from espnet_blankskip.mel_filters import mel_filters
+from espnet_blankskip.checkpoint.mel_filters import mel_filters
 from espnet_blankskip.upstream import CTC, asr_task, mel_filters_by, model_part
 
 _OPTIONS = ("frontend", "specaug", "normalize", "preencoder", "encoder", "decoder")
