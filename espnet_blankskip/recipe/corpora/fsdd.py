@@ -6,7 +6,6 @@ connected-digit task on human speech. No recording is in two sets.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence
 from zlib import crc32
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from espnet_blankskip.recipe.corpora.acoustics import as_recorded, fade_edges
 from espnet_blankskip.recipe.corpora.options import CorpusOptions
+from espnet_blankskip.recipe.corpora.single_digits import WORDS, Recording
 from espnet_blankskip.recipe.corpora.sources import (
     SourceMissing,
     fetch_archive,
@@ -28,7 +28,6 @@ SAMPLING_RATE = 8000
 HOMEPAGE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 ARCHIVE_URL = f"{HOMEPAGE}/archive/refs/heads/master.zip"
 
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 #: Indices 0-4 are FSDD's own test part; three more per digit are held out for dev.
 TEST_INDICES = range(0, 5)
 DEV_INDICES = range(5, 8)
@@ -41,16 +40,6 @@ TEST_UTTERANCES = 250
 UNSEEN_SPEAKER_UTTERANCES = 150
 
 FILE_NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[A-Za-z]+)_(?P<index>\d+)\.wav")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One spoken digit; ``audio`` has shape (samples,)."""
-
-    digit: int
-    speaker: str
-    index: int
-    audio: np.ndarray
 
 
 def read_recordings(folder: Path) -> List[Recording]:

@@ -5,7 +5,7 @@ from typing import List
 import numpy as np
 from tqdm import tqdm
 
-from espnet_blankskip.recipe.corpora.fsdd import WORDS, Recording
+from espnet_blankskip.recipe.corpora.single_digits import WORDS, Recording
 from espnet_blankskip.recipe.corpora.speech_synthesis import Voice, speak
 from espnet_blankskip.recipe.corpora.voices import ACCENTS, DIGIT_SPEAKERS
 
