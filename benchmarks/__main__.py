@@ -6,9 +6,11 @@ import sys
 CASES = {
     "encoder": "encoder and greedy search against ESPnet's, dense and skipping",
     "decode": "waveform to text against ESPnet's asr_inference, on a test set",
+    "joint": "ESPnet's joint CTC/attention search over an accelerated encoder",
     "startup": "the command line, from its start to help and to the first transcript",
     "long_audio": "memory and real-time factor from 10 seconds to 60 minutes",
     "train_step": "training step with skipping on against dense, same model",
+    "report": "all of these, as a page with a picture",
 }
 
 

@@ -2,19 +2,21 @@
 
 One trained checkpoint, the same utterances one by one, waveform to text: ESPnet's CTC
 prefix search (``ctc_weight: 1.0``, no language model) over its dense encoder, which is
-the stock one bit for bit, and ours. Our dense pass has to give the stock encoder's best
-labels on every utterance, or nothing is timed.
+the stock one bit for bit, and ours, greedily and with the same beam. Before anything is
+timed, our dense pass has to give the stock encoder's best labels on every utterance,
+and a list of all of them what they give one by one.
 """
 
 import argparse
-import sys
+import os
+import statistics
 from pathlib import Path
 from typing import Callable, Dict, List
 
 import torch
 
-from benchmarks.table import save_or_print
-from benchmarks.timing import REPEATS, environment, interleaved, median_ratio
+from benchmarks.results import publish
+from benchmarks.timing import REPEATS, clock, environment, interleaved, median_ratio
 from espnet_blankskip.audio.reading import read_audio
 from espnet_blankskip.audio.utterance_list import read_utterances
 from espnet_blankskip.decoding.greedy import greedy_on_full_output
@@ -33,62 +35,83 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--exp", required=True, help="experiment folder with a gate")
     parser.add_argument("--model-file", default="valid.loss.ave.pth")
     parser.add_argument("--data", required=True, help="folder: wav.scp and text")
+    parser.add_argument(
+        "--recipe", default=".", help="folder that all these paths start from"
+    )
     parser.add_argument("--utterances", type=int, default=40, help="the first N")
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--save", help="Markdown file to add the table to")
+    parser.add_argument("--save", type=Path, help="folder to keep the result in")
     return parser
 
 
-def main(argv=None) -> int:
-    """Print the table; exit code 1 if our dense pass is not the stock encoder's."""
+def main(argv) -> int:
+    """Print the table; exit code 1 if what must be equal is not."""
     args = get_parser().parse_args(argv)
+    folder = args.save and args.save.resolve()
+    os.chdir(args.recipe)  # ESPnet's configurations name their files from there
     torch.set_num_threads(args.threads)
     config = str(Path(args.exp) / "config.yaml")
     model_file = str(Path(args.exp) / args.model_file)
     ours = BlankSkipSpeech2Text(config, model_file)
-    names = list(read_utterances(Path(args.data) / "wav.scp").items())
-    names = names[: args.utterances]
+    paths = list(read_utterances(Path(args.data) / "wav.scp").items())
+    paths = paths[: args.utterances]
     references = read_utterances(Path(args.data) / "text")
-    speech = [read_audio(path, name, ours.sample_rate) for name, path in names]
+    references = [references[name] for name, _ in paths]
+    speech = [read_audio(path, name, ours.sample_rate) for name, path in paths]
     seconds = sum(len(samples) for samples in speech) / ours.sample_rate
 
-    candidates: Dict[str, Callable[[], List[str]]] = {}
-    for beam in args.beams:
-        stock = _stock(config, model_file, beam)
-        candidates[f"asr_inference, beam {beam}"] = _all(
-            speech, lambda samples, stock=stock: _best_text(stock(samples))
-        )
-    different = _compare(stock.asr_model, ours, speech)
-    if different:
-        print(f"our dense pass differs on {different} utterances: not timed")
+    stocks = {beam: stock_recognizer(config, model_file, beam) for beam in args.beams}
+    problem = what_differs(next(iter(stocks.values())).asr_model, ours, speech)
+    if problem:
+        print(f"not timed: {problem}")
         return 1
-    for mode in ("dense", "skipping"):
-        candidates[f"ours, {mode}"] = _all(
-            speech, lambda samples, mode=mode: _in_mode(ours, mode, samples)
-        )
+    print(
+        f"our dense pass gives the stock encoder's labels on {len(speech)} utterances"
+    )
 
-    texts = {name: run() for name, run in candidates.items()}
-    times = interleaved(candidates, args.repeats)
-    base = f"asr_inference, beam {args.beams[-1]}"
-    wanted = [references[name] for name, _ in names]
+    runs: Dict[str, Callable[[], List[str]]] = {}
+    for beam, stock in stocks.items():
+        name = base = f"asr_inference, beam {beam}"
+        runs[name] = one_by_one(speech, lambda x, stock=stock: best_text(stock(x)))
+    for mode in ("dense", "skipping"):
+        runs[f"ours, {mode}"] = in_mode(
+            ours, mode, one_by_one(speech, lambda x: ours(x).text)
+        )
+    runs["ours, skipping, as one list"] = in_mode(
+        ours, "skipping", lambda: [result.text for result in ours(speech)]
+    )
+    beam = args.beams[-1]
+    searching = BlankSkipSpeech2Text(config, model_file, beam_size=beam)
+    runs[f"ours, skipping, beam {beam}"] = one_by_one(
+        speech, lambda x: searching(x).text
+    )
+
+    texts = {name: run() for name, run in runs.items()}
+    if texts["ours, skipping, as one list"] != texts["ours, skipping"]:
+        print("not timed: a list gives another text than its utterances one by one")
+        return 1
+    times = interleaved(runs, args.repeats, clock("cpu", args.threads))
     rows = [
         {
             "decoding": name,
-            "WER %": f"{score_texts(wanted, texts[name], 'wer')[0]['percent']:.2f}",
-            "RTF": f"{sorted(spent)[len(spent) // 2] / seconds:.4f}",
+            "WER %": f"{score_texts(references, texts[name], 'wer')[0]['percent']:.2f}",
+            "RTF": f"{statistics.median(spent) / seconds:.4f}",
             "speed-up": f"{median_ratio(times[base], spent):.1f}x",
         }
         for name, spent in times.items()
     ]
-    print(f"our dense pass gives the stock encoder's labels on {len(names)} utterances")
-    about = f"{environment()}; {len(names)} utterances, {seconds / 60:.1f} minutes"
-    save_or_print("decode", rows, COLUMNS, about, args.save, argv)
+    about = (
+        f"{environment()}; {Path(args.exp).name}, {len(ours.token_list)} tokens, "
+        f"{len(speech)} utterances, {seconds / 60:.1f} minutes, float32, batch 1; "
+        f"median of {args.repeats} rounds, speed-up over {base}"
+    )
+    publish("decode", rows, COLUMNS, about, argv, folder)
     return 0
 
 
-def _stock(config: str, model_file: str, beam: int):
+def stock_recognizer(config: str, model_file: str, beam: int):
     """ESPnet's Speech2Text, CTC only, with every frame through every layer."""
     from espnet_blankskip.upstream import speech2text_class
 
@@ -100,24 +123,31 @@ def _stock(config: str, model_file: str, beam: int):
     return stock
 
 
-def _best_text(result) -> str:
+def best_text(result) -> str:
+    """Text of the best hypothesis of ESPnet's Speech2Text."""
     # with intermediate CTC the n-best list comes in a pair
     nbest = result[0] if isinstance(result, tuple) else result
     return nbest[0][0] or ""
 
 
-def _in_mode(ours: BlankSkipSpeech2Text, mode: str, samples) -> str:
-    ours.set_mode(mode)
-    return ours(samples).text
-
-
-def _all(speech, recognize: Callable) -> Callable[[], List[str]]:
+def one_by_one(speech, recognize: Callable) -> Callable[[], List[str]]:
+    """A run over all utterances."""
     return lambda: [recognize(samples) for samples in speech]
 
 
+def in_mode(ours: BlankSkipSpeech2Text, mode: str, run: Callable) -> Callable:
+    """The same run with frames as deep as the mode says."""
+
+    def with_mode():
+        ours.set_mode(mode)
+        return run()
+
+    return with_mode
+
+
 @torch.no_grad()
-def _compare(model, ours: BlankSkipSpeech2Text, speech) -> int:
-    """Utterances whose labels differ from argmax over the stock encoder's output."""
+def what_differs(model, ours: BlankSkipSpeech2Text, speech) -> str:
+    """What our dense pass and argmax over the stock encoder's output disagree on."""
     ours.set_mode("dense")
     different = 0
     for samples in speech:
@@ -126,8 +156,4 @@ def _compare(model, ours: BlankSkipSpeech2Text, speech) -> int:
         states = states[0] if isinstance(states, tuple) else states
         path = greedy_on_full_output(model.ctc.log_softmax(states)[0])
         different += path.token_int != ours(samples).token_int
-    return different
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return f"our dense pass differs on {different} utterances" if different else ""

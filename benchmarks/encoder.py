@@ -13,8 +13,8 @@ import argparse
 import copy
 import dataclasses
 import statistics
-import sys
 from functools import partial
+from pathlib import Path
 from typing import Dict, List
 
 import torch
@@ -27,7 +27,7 @@ from benchmarks.models import (
     stock_conformer,
     utterances,
 )
-from benchmarks.table import save_or_print
+from benchmarks.results import publish
 from benchmarks.timing import (
     REPEATS,
     Unequal,
@@ -73,11 +73,11 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=REPEATS)
-    parser.add_argument("--save", help="Markdown file to add the table to")
+    parser.add_argument("--save", type=Path, help="folder to keep the result in")
     return parser
 
 
-def main(argv=None) -> int:
+def main(argv) -> int:
     """Print the ratios; exit code 1 if the outputs are not equal."""
     args = get_parser().parse_args(argv)
     try:
@@ -92,7 +92,7 @@ def main(argv=None) -> int:
         f"{'factorized' if args.factorized else 'plain'} head, stock encoder with "
         f"rel_pos_type {args.rel_pos}; {kind}, median of {args.repeats} rounds"
     )
-    save_or_print("encoder", rows, COLUMNS, about, args.save, argv)
+    publish("encoder", rows, COLUMNS, about, argv, args.save)
     return 0
 
 
@@ -277,7 +277,3 @@ def check(what: str, got: torch.Tensor, want: torch.Tensor, tolerance: float) ->
     if not error <= tolerance:
         raise Unequal(f"{what} differs by {error:.1e}, more than {tolerance:.0e}")
     print(f"{what} differs by {error:.0e}", flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -18,13 +18,14 @@ import numpy as np
 import soundfile
 import torch
 
-from benchmarks.table import save_or_print
+from benchmarks.results import publish
 from benchmarks.timing import environment
 from espnet_blankskip.audio.utterance_list import read_utterances
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 
 RECIPE = Path("egs2_recipe/asr1")
 EXPERIMENT = RECIPE / "exp/asr_train_asr_fsdd_blankskip_conformer_raw_word"
+WAV_SCP = RECIPE / "dump/raw/test/wav.scp"
 MIB = 2**20
 
 
@@ -37,7 +38,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--wav-scp",
         type=Path,
-        default=RECIPE / "dump/raw/test/wav.scp",
+        default=WAV_SCP,
         help="recordings to string together; paths relative to the recipe's folder",
     )
     parser.add_argument(
@@ -48,12 +49,12 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--save", help="Markdown file to add the table to")
+    parser.add_argument("--save", type=Path, help="folder to keep the result in")
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     return parser
 
 
-def main(argv=None) -> int:
+def main(argv) -> int:
     """Print the table; exit code 1 if file and memory give different results."""
     args = get_parser().parse_args(argv)
     torch.set_num_threads(args.threads)
@@ -86,7 +87,7 @@ def main(argv=None) -> int:
         for minutes, m in measured.items()
     ]
     about = f"{environment()}; {Path(args.model).name}, {args.device}, float32, batch 1"
-    save_or_print("long_audio", rows, list(rows[0]), about, args.save, argv)
+    publish("long_audio", rows, list(rows[0]), about, argv, args.save)
     return 0
 
 
@@ -113,7 +114,7 @@ def same_from_file_and_memory(model: str, file: Path) -> bool:
 
 def measure(args, minutes: float, file: Path) -> dict:
     """Decode a file in processes of their own; the median by time."""
-    command = [sys.executable, "-m", "benchmarks.long_audio", "--file", str(file)]
+    command = [sys.executable, "-m", "benchmarks", "long_audio", "--file", str(file)]
     command += ["--model", args.model, "--device", args.device]
     command += ["--threads", str(args.threads)]
     runs = []
@@ -143,7 +144,3 @@ def decode_file(args) -> dict:
 def peak_memory() -> int:
     """Return the most memory this process has had, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,17 +16,19 @@ def conformer(
     """A seeded conformer of an ESPnet recipe's proportions, gated after ``gate``."""
     torch.manual_seed(0)
     gates = dict(interctc_layer_idx=[gate], gate_layers=[gate])
-    options = {**_recipe(layers, width, heads), **gates, **options}
+    options = {**conformer_options(layers, width, heads), **gates, **options}
     return BlankSkipConformerEncoder(FEATURES, **options)
 
 
 def stock_conformer(layers: int, width: int, heads: int, **options) -> ConformerEncoder:
     """ESPnet's encoder with the weights that :func:`conformer` would draw."""
     torch.manual_seed(0)
-    return ConformerEncoder(FEATURES, **{**_recipe(layers, width, heads), **options})
+    options = {**conformer_options(layers, width, heads), **options}
+    return ConformerEncoder(FEATURES, **options)
 
 
-def _recipe(layers: int, width: int, heads: int) -> dict:
+def conformer_options(layers: int, width: int, heads: int) -> dict:
+    """`encoder_conf` of an ESPnet recipe's proportions."""
     return dict(
         output_size=width,
         attention_heads=heads,

@@ -7,15 +7,20 @@ that of the model as ESPnet's own task builds it.
 
 import argparse
 import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Dict, List, Tuple
 
-RUNS = 7
+from benchmarks.long_audio import EXPERIMENT, WAV_SCP, write_speech
+from benchmarks.results import publish
+from benchmarks.timing import REPEATS, environment
+
+COLUMNS = ["process", "to its first line [s]", "range [s]", "CPU, whole [s]"]
 BLANKSKIP = [sys.executable, "-m", "espnet_blankskip.bin.blankskip"]
 #: The same model by ESPnet's task, in the plugin's recognizer.
 BY_TASK = """
@@ -42,18 +47,39 @@ def main(argv: List[str]) -> int:
         Exit status: 0, or 1 where the transcripts differ.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks startup")
-    parser.add_argument("--model", required=True, help="checkpoint")
-    parser.add_argument("--audio", required=True, help="audio file, of about 10 s")
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"processes ({RUNS})")
+    parser.add_argument("--model", default=str(EXPERIMENT), help="checkpoint")
+    parser.add_argument(
+        "--wav-scp",
+        type=Path,
+        default=WAV_SCP,
+        help="recordings to string together to ten seconds",
+    )
+    parser.add_argument("--runs", type=int, default=REPEATS, help="of each process")
+    parser.add_argument("--save", type=Path, help="folder to keep the result in")
     args = parser.parse_args(argv)
+    if not Path(args.model).exists() or not args.wav_scp.is_file():
+        print(f"{args.model} or {args.wav_scp} is missing: `make demo` makes both")
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        audio = Path(folder) / "10s.wav"
+        write_speech(args.wav_scp, 10 / 60, audio)
+        return measure(args, str(audio), argv)
+
+
+def measure(args, audio: str, argv: List[str]) -> int:
+    """Compare the transcripts, then time every process.
+
+    Returns:
+        Exit status of the case.
+    """
     # one of each before, which also fills the disk cache
     commands = {
         "blankskip --help": [*BLANKSKIP, "--help"],
         "first transcript": [
-            *BLANKSKIP, "transcribe", "--model", args.model, args.audio,
+            *BLANKSKIP, "transcribe", "--model", args.model, audio,
         ],
         "the same with the model from ESPnet's task": [
-            sys.executable, "-c", BY_TASK, args.model, args.audio,
+            sys.executable, "-c", BY_TASK, args.model, audio,
         ],
     }  # fmt: skip
     transcripts = {name: last_line(command) for name, command in commands.items()}
@@ -66,22 +92,27 @@ def main(argv: List[str]) -> int:
     for _ in range(args.runs):
         for name, command in commands.items():
             measured[name].append(time_process(command))
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, 1 thread, seconds, median (and "
-        f"range) of {args.runs} processes:"
-    )
-    print(f"{'':43}  start to first line        CPU, start to exit")
+    rows = []
     for name, values in measured.items():
-        columns = "   ".join(
-            f"{statistics.median(v):5.2f} ({min(v):5.2f} to {max(v):5.2f})"
-            for v in zip(*values)
+        seconds, cpu = zip(*values)
+        rows.append(
+            {
+                "process": name,
+                "to its first line [s]": f"{statistics.median(seconds):.2f}",
+                "range [s]": f"{min(seconds):.2f} to {max(seconds):.2f}",
+                "CPU, whole [s]": f"{statistics.median(cpu):.2f}",
+            }
         )
-        print(f"{name:43}  {columns}")
+    about = (
+        f"{environment(threads=1)}; {Path(args.model).name}; median and range of "
+        f"{args.runs} processes, files in the disk cache"
+    )
+    publish("startup", rows, COLUMNS, about, argv, args.save)
     return 0
 
 
-def environment() -> Dict[str, str]:
-    """This process's, with one thread."""
+def one_thread() -> Dict[str, str]:
+    """This process's environment, with one thread."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -96,7 +127,7 @@ def last_line(command: List[str]) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=environment(),
+        env=one_thread(),
         check=True,
     )
     return done.stdout.splitlines()[-1]
@@ -119,7 +150,7 @@ def time_process(command: List[str]) -> Tuple[float, float]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=environment(),
+        env=one_thread(),
     ) as process:
         for line in process.stdout:
             if "\t" in line or "--help" in command:

@@ -1,9 +1,10 @@
 """Timing that can be trusted: interleaved, repeated, medians, threads stated."""
 
+import importlib.metadata
 import platform
 import statistics
 import time
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Optional
 
 import torch
 
@@ -62,8 +63,12 @@ def median_ratio(baseline: List[float], other: List[float]) -> float:
     return statistics.median(b / o for b, o in zip(baseline, other))
 
 
-def environment() -> str:
-    """One line that names the machine, threads and versions."""
+def environment(threads: Optional[int] = None) -> str:
+    """One line that names the machine, threads and versions.
+
+    Args:
+        threads: of the measured processes; None: of this one.
+    """
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as f:
@@ -73,7 +78,8 @@ def environment() -> str:
         model = names[0] if names else model
     except OSError:
         pass
+    espnet = importlib.metadata.version("espnet")
     return (
-        f"{model}, {torch.get_num_threads()} thread(s), torch {torch.__version__}, "
-        f"Python {platform.python_version()}"
+        f"{model}, {threads or torch.get_num_threads()} thread(s), torch "
+        f"{torch.__version__}, ESPnet {espnet}, Python {platform.python_version()}"
     )

@@ -7,7 +7,8 @@ naive twin, outputs and gradients, in float64.
 
 import argparse
 import copy
-import sys
+import statistics
+from pathlib import Path
 
 import torch
 
@@ -18,13 +19,15 @@ from benchmarks.models import (
     splitting_ctc,
     utterances,
 )
-from benchmarks.timing import REPEATS, environment, interleaved, median_ratio
+from benchmarks.results import publish
+from benchmarks.timing import REPEATS, clock, environment, interleaved, median_ratio
 from espnet_blankskip.encoders.naive import naive_encode
 
 TOLERANCE = 1e-5  # ESPnet's positional table is float32 whatever the weights are
+COLUMNS = ["kept", "dense step [s]", "skipping step [s]", "speed-up"]
 
 
-def main(argv=None) -> int:
+def main(argv) -> int:
     """Print the ratios; exit code 1 if the outputs are not equal."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks train_step", description=__doc__.splitlines()[0]
@@ -37,6 +40,7 @@ def main(argv=None) -> int:
     parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--save", type=Path, help="folder to keep the result in")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
 
@@ -62,28 +66,26 @@ def main(argv=None) -> int:
             loss = ctc(out, out_lens, labels, label_lens)
             loss = loss + ctc(intermediate[0][1], out_lens, labels, label_lens)
             loss.backward()
-            if args.device != "cpu":
-                torch.cuda.synchronize()
 
         return run
 
-    print(
-        f"{environment()}\n{args.layers} x {args.width}, gate after {args.gate}, "
-        f"batch of {args.batch} utterances of 6 to 14 s, {args.device}\n"
-    )
-    print("| kept frames | dense step [s] | skipping step [s] | speed-up |")
-    print("|---|---|---|---|")
+    now, rows = clock(args.device, args.threads), []
     for keep in args.keep:
         runs = interleaved(
-            {"dense": step(0.0, keep), "skipping": step(1.0, keep)}, args.repeats
+            {"dense": step(0.0, keep), "skipping": step(1.0, keep)}, args.repeats, now
         )
         kept = encoder.last_kept.sum() / (lens // 4 - 1).sum()
-        middle = {name: sorted(times)[len(times) // 2] for name, times in runs.items()}
-        print(
-            f"| {float(kept):.0%} | {middle['dense']:.2f} | {middle['skipping']:.2f} "
-            f"| {median_ratio(runs['dense'], runs['skipping']):.2f}x |",
-            flush=True,
-        )
+        row = {"kept": f"{float(kept):.0%}"}
+        for name, spent in runs.items():
+            row[f"{name} step [s]"] = f"{statistics.median(spent):.2f}"
+        ratio = median_ratio(runs["dense"], runs["skipping"])
+        rows.append({**row, "speed-up": f"{ratio:.2f}x"})
+    about = (
+        f"{environment()}, {args.device}; {args.layers} x {args.width}, gate after "
+        f"{args.gate}, batch of {args.batch} utterances of 6 to 14 s; median of "
+        f"{args.repeats} rounds"
+    )
+    publish("train_step", rows, COLUMNS, about, argv, args.save)
     return 0
 
 
@@ -107,7 +109,3 @@ def largest_difference_to_naive() -> float:
         if q.grad is not None:
             differences.append((p.grad - q.grad).abs().max())
     return float(max(differences))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_experiment import write_experiment
 
-from benchmarks import long_audio
 from espnet_blankskip.audio import stream
 from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.decoding.frame_scores import FrameScores
@@ -338,24 +337,6 @@ def test_ten_minutes_of_silence(hears_locally):
     result = BlankSkipSpeech2Text(*hears_locally)(np.zeros(600 * RATE, np.int16))
     assert len(result.depth) == pytest.approx(600 / 0.04, abs=2)
     assert np.isfinite(result.score) and result.audio_seconds == 600
-
-
-def test_the_benchmark_measures_what_it_has_compared(
-    hears_locally, tmp_path, capsys, monkeypatch
-):
-    noise = np.random.default_rng(0).normal(0, 0.1, RATE)
-    soundfile.write(tmp_path / "a.wav", noise, RATE)
-    (tmp_path / "wav.scp").write_text(f"a {tmp_path / 'a.wav'}\n")
-    monkeypatch.setattr(
-        long_audio, "measure", lambda *_: dict(rtf=0.5, peak=2**30, grown=0, words=1)
-    )
-    options = ["--wav-scp", str(tmp_path / "wav.scp"), "--minutes", "0.1", "1"]
-    options += ["--model", str(hears_locally[0].parent)]
-    assert long_audio.main(options) == 0
-    assert "| 1 min | 0.5000 | 1.00x | 1024 |" in capsys.readouterr().out
-    monkeypatch.setattr(long_audio, "same_from_file_and_memory", lambda *_: False)
-    assert long_audio.main(options) == 1
-    assert "RTF" not in capsys.readouterr().out
 
 
 PEAK = """

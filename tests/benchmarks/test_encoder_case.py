@@ -41,17 +41,6 @@ def test_no_speed_is_printed_for_unequal_outputs(capsys, monkeypatch):
     assert "not timed" in printed and "speed-up" not in printed
 
 
-def test_a_saved_table_tells_how_it_was_made(tmp_path):
-    report = tmp_path / "report.md"
-    for _ in range(2):
-        command = [*SMALL, "--seconds", "1", "--save", str(report)]
-        assert runner.main(command) == 0
-    text = report.read_text(encoding="utf-8")
-    assert text.count("`python -m benchmarks encoder --layers 2") == 2
-    assert text.count("| skipping | 1 s |") == 2
-    assert text.count(torch.__version__) == 2
-
-
 def test_one_thread_is_timed_by_the_clock_of_the_process():
     assert timing.clock("cpu", 1) is time.process_time
     assert timing.clock("cpu", 2) is time.perf_counter

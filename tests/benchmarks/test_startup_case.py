@@ -1,16 +1,20 @@
 """The start-up benchmark times nothing that hears something else."""
 
+import numpy as np
 import pytest
+import soundfile
 
 from benchmarks import startup
-
-ARGS = ["--model", "m", "--audio", "a.wav", "--runs", "3"]
 
 
 @pytest.mark.parametrize("theirs, status", [("a\tone", 0), ("text\ttwo", 1)])
 def test_times_are_printed_for_equal_transcripts_only(
-    theirs, status, capsys, monkeypatch
+    theirs, status, capsys, monkeypatch, tmp_path
 ):
+    soundfile.write(tmp_path / "a.wav", np.zeros(8000), 8000)
+    (tmp_path / "wav.scp").write_text(f"a {tmp_path / 'a.wav'}\n")
+    options = ["--model", str(tmp_path), "--wav-scp", str(tmp_path / "wav.scp")]
+
     def transcript(command):
         return theirs if startup.BY_TASK in command else "a\tone"
 
@@ -19,7 +23,7 @@ def test_times_are_printed_for_equal_transcripts_only(
     monkeypatch.setattr(
         startup, "time_process", lambda command: timed.append(command) or (2.0, 1.0)
     )
-    assert startup.main(ARGS) == status
+    assert startup.main([*options, "--runs", "3"]) == status
     printed = capsys.readouterr().out
     assert ("first transcript" in printed) == (status == 0)
     assert len(timed) == (9 if status == 0 else 0)
