@@ -8,19 +8,25 @@ from dataclasses import dataclass
 import torch
 
 
+#: How many values N may take for a given T. Libraries prepare and remember code for
+#: every size they meet, so that an hour of audio would cost memory for all of them.
+WIDTHS = 64
+
+
 @dataclass(frozen=True)
 class PackedFrames:
     """Where the chosen frames of a batch came from.
 
     Attributes:
         index: original positions (B, N) long, ascending; N is the largest number of
-            chosen frames, at least 1. Padding carries position 0.
+            chosen frames, at least 1, or some more (see ``WIDTHS``). Padding carries
+            position 0.
         lens: chosen frames of each utterance (B,) long.
         valid: True on real entries of ``index`` (B, N) bool.
         rows: ``index`` into the batch flattened to B*T rows (B*N,) long, with
             padding sent to an extra row B*T.
         time: T, the length of the original time axis in frames.
-        padded: whether any utterance has fewer chosen frames than the longest one.
+        padded: whether any utterance has fewer chosen frames than N.
     """
 
     index: torch.Tensor
@@ -45,7 +51,8 @@ def pack_frames(chosen: torch.Tensor) -> PackedFrames:
     batch, time = chosen.shape
     lens = chosen.sum(1)
     shortest, longest = (int(n) for n in lens.aminmax())
-    width = max(1, longest)
+    step = max(1, time // WIDTHS)
+    width = min(time, -(-max(1, longest) // step) * step)
     # a stable sort of "not chosen" puts the chosen positions first, in order
     order = torch.sort((~chosen).to(torch.uint8), dim=1, stable=True).indices
     valid = torch.arange(width, device=chosen.device) < lens.unsqueeze(1)

@@ -21,7 +21,7 @@ from tiny_encoders import (
 )
 from tiny_models import make_batch, make_model
 
-from espnet_blankskip import acceleration
+from espnet_blankskip import acceleration, packing
 from espnet_blankskip.acceleration import accelerate, linear
 from espnet_blankskip.acceleration.attention import attend_at_once, attend_in_blocks
 from espnet_blankskip.acceleration.module import Accelerated
@@ -132,6 +132,11 @@ def test_skipping_is_still_the_definition(options):
     got = accelerate(encoder).encode_frames(feats, lens, ctc)
     assert got.depth[0].equal(want_depth)
     torch.testing.assert_close(got.states[0], want, rtol=1e-6, atol=1e-6)
+
+
+def test_skipping_with_spare_rows_is_still_the_definition(monkeypatch):
+    monkeypatch.setattr(packing, "WIDTHS", 2)
+    test_skipping_is_still_the_definition(CONTEXTS[next(iter(CONTEXTS))])
 
 
 @pytest.mark.parametrize("contexts", [("stale", "all"), ("zero", "kept")], ids="-".join)

@@ -1,10 +1,20 @@
 """Packing: the chosen frames come together in order and go back where they were."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espnet_blankskip import packing
 from espnet_blankskip.packing import gather_frames, pack_frames, scatter_frames
+
+
+@pytest.fixture(params=[packing.WIDTHS, 3], ids="{} widths".format, autouse=True, scope="module")
+def widths(request):
+    """Every promise holds for exact widths, as of short audio, and for few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "WIDTHS", request.param)
+        yield
 
 
 @st.composite
@@ -32,7 +42,10 @@ def test_positions_are_those_chosen_in_order(chosen):
         assert index[valid].tolist() == row.nonzero().view(-1).tolist()
         assert int(length) == int(row.sum()) == int(valid.sum())
         assert valid[: int(length)].all(), "real entries come first"
-    assert packed.index.size(1) == max(1, int(chosen.sum(1).max()))
+    longest = max(1, int(chosen.sum(1).max()))
+    spare = packed.index.size(1) - longest
+    assert 0 <= spare < max(1, packed.time // packing.WIDTHS)
+    assert packed.padded == (not packed.valid.all())
     assert packed.time == chosen.size(1)
 
 
@@ -91,6 +104,12 @@ def test_gradients_go_where_the_values_came_from(chosen):
     assert not grad_new[~packed.valid].any()
     assert grad_full[~chosen].equal(weight[~chosen])
     assert not grad_full[chosen].any()
+
+
+def test_the_width_takes_few_values():
+    time = 12 * packing.WIDTHS
+    chosen = [torch.arange(time)[None] < n for n in range(time + 1)]
+    assert len({pack_frames(c).index.size(1) for c in chosen}) == packing.WIDTHS
 
 
 def test_nothing_chosen_still_packs_one_padding_entry():

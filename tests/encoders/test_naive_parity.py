@@ -10,6 +10,7 @@ import pytest
 import torch
 from tiny_encoders import WIDTH, make_encoder, make_feats, splitting_ctc
 
+from espnet_blankskip import packing
 from espnet_blankskip.encoders.naive import naive_encode
 
 CONTEXTS = [
@@ -107,6 +108,13 @@ def test_fast_path_is_the_definition_for_every_architecture(architecture, contex
     conv_context, attn_context = contexts
     options = dict(conv_context=conv_context, attn_context=attn_context)
     assert_parity(dict(ARCHITECTURES[architecture], **options))
+
+
+@pytest.mark.parametrize("contexts", BOTH_CONTEXTS, ids="-".join)
+def test_spare_rows_beside_the_kept_frames_change_nothing(contexts, monkeypatch):
+    monkeypatch.setattr(packing, "WIDTHS", 2)
+    conv_context, attn_context = contexts
+    assert_parity(dict(conv_context=conv_context, attn_context=attn_context))
 
 
 def test_definition_without_gates_is_the_dense_encoder():
