@@ -21,8 +21,7 @@ DEMO = (
 )
 #: 500 tokens, trained on the synthetic corpus as README.md says.
 SYNTHETIC = (
-    "--recipe egs2_recipe/asr1_synthetic --data dump/raw/test "
-    "--exp exp/asr_synthetic"
+    "--recipe egs2_recipe/asr1_synthetic --data dump/raw/test --exp exp/asr_synthetic"
 )
 SUITE: Dict[str, Sequence[str]] = {
     "encoder": (

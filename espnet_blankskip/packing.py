@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 
-
 #: How many values N may take for a given T. Libraries prepare and remember code for
 #: every size they meet, so that an hour of audio would cost memory for all of them.
 WIDTHS = 64

@@ -9,7 +9,9 @@ from espnet_blankskip import packing
 from espnet_blankskip.packing import gather_frames, pack_frames, scatter_frames
 
 
-@pytest.fixture(params=[packing.WIDTHS, 3], ids="{} widths".format, autouse=True, scope="module")
+@pytest.fixture(
+    params=[packing.WIDTHS, 3], ids="{} widths".format, autouse=True, scope="module"
+)
 def widths(request):
     """Every promise holds for exact widths, as of short audio, and for few."""
     with pytest.MonkeyPatch.context() as patch:

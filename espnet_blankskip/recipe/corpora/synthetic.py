@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Callable, FrozenSet, Iterator, List, Set
+from typing import Callable, FrozenSet, Iterator, List, Optional, Set, Tuple
 from zlib import crc32
 
 import numpy as np
@@ -47,17 +47,32 @@ class Prompt:
     seed: int
 
 
-def plan(name: str, seed: int, taken: FrozenSet[str]) -> Iterator[Prompt]:
+def voices_of(name: str, number: Optional[int] = None) -> List[Tuple[str, str]]:
+    """Accents and variants that speak a set.
+
+    Args:
+        name: Set, a key of :data:`VARIANTS`.
+        number: As many American voices for every set; None: all of the set's own.
+    """
+    if number is None:
+        return [(accent, variant) for variant in VARIANTS[name] for accent in ACCENTS]
+    return [(ACCENTS[0], variant) for variant in VARIANTS["train_nodev"][:number]]
+
+
+def plan(
+    name: str, seed: int, taken: FrozenSet[str], number: Optional[int] = None
+) -> Iterator[Prompt]:
     """Prompts of one set, without end.
 
     Args:
         name: Set, a key of :data:`VARIANTS`.
         seed: Seed of the corpus.
         taken: Sentences of other sets, which must not come again.
+        number: As for :func:`voices_of`.
     """
     rng = np.random.default_rng([seed, crc32(name.encode())])
-    voices = [(accent, variant) for variant in VARIANTS[name] for accent in ACCENTS]
-    number, turn = 0, []
+    voices = voices_of(name, number)
+    count, turn = 0, []
     while True:
         text = draw_sentence(rng)
         if text in taken:
@@ -73,9 +88,9 @@ def plan(name: str, seed: int, taken: FrozenSet[str]) -> Iterator[Prompt]:
             pitch_range=int(rng.integers(*PITCH_RANGE, endpoint=True)),
         )
         speaker = f"{variant}_{accent.replace('-', '')}"
-        utt_id = f"{speaker}-{name}-{number:06d}"
+        utt_id = f"{speaker}-{name}-{count:06d}"
         yield Prompt(utt_id, speaker, text, voice, int(rng.integers(2**32)))
-        number += 1
+        count += 1
 
 
 def say(prompt: Prompt) -> np.ndarray:
@@ -115,7 +130,7 @@ def write_set(
     ``hours``, so that it does not depend on the number of processes.
     """
     folder = sets.open(name)
-    prompts = plan(name, options.seed, frozenset(taken))
+    prompts = plan(name, options.seed, frozenset(taken), options.voices)
     limit = 3600 * hours
     with tqdm(total=round(limit), unit="s", desc=f"speaking {name}") as bar:
         while folder.seconds < limit:
