@@ -6,16 +6,18 @@ keeps a given share of the frames ("skipping"). Before anything is timed, the de
 has to give what ESPnet gives, and the skipping one what its naive twin gives.
 
 "FLOP ideal" is the ratio of multiply-adds of the dense to the skipping pass: what
-skipping alone could reach if every multiply-add took the same time.
+skipping alone could reach if every multiply-add took the same time. "limit" is the
+speed-up of an encoder that did nothing but its multiply-adds, at the fastest rate of
+matrix products that this processor reached in the same run.
 """
 
 import argparse
 import copy
 import dataclasses
 import statistics
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 import torch
 
@@ -37,13 +39,14 @@ from benchmarks.timing import (
     median_ratio,
 )
 from espnet_blankskip.acceleration import accelerate
+from espnet_blankskip.acceleration.linear import pack_linear
 from espnet_blankskip.encoders.naive import naive_encode
 from espnet_blankskip.zoo.cost import encoder_cost
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}  # states are of order one
 MIXED_SECONDS = [2.3, 12.7, 5.1, 8.8, 3.4, 16.2, 6.6, 9.9]
 COLUMNS = ["encoder", "audio", "batch", "kept", "stock [s]", "time [s]", "speed-up"]
-COLUMNS += ["of skipping alone", "FLOP ideal"]
+COLUMNS += ["limit", "of skipping alone", "FLOP ideal"]
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -92,6 +95,10 @@ def main(argv) -> int:
         f"{'factorized' if args.factorized else 'plain'} head, stock encoder with "
         f"rel_pos_type {args.rel_pos}; {kind}, median of {args.repeats} rounds"
     )
+    if args.device == "cpu":
+        rates = product_rates(args.width, args.dtype).items()
+        rates = " and ".join(f"{2e-9 * rate:.0f} by {name}" for name, rate in rates)
+        about += f"; matrix products at {rates} GFLOP/s"
     publish("encoder", rows, COLUMNS, about, argv, args.save)
     return 0
 
@@ -116,18 +123,21 @@ def measure(args) -> List[Dict[str, str]]:
     check_models(args, models)
     if args.lengths == "mixed":
         return measure_mixed(args, models)
-    ideals = {seconds: flop_ideals(args, models, seconds) for seconds in args.seconds}
     rows = []
     for seconds in args.seconds:
         batch = on_device(args, [seconds] * args.batch)
         times = time_models(args, models, {"": [batch]})
+        needed = multiply_adds(args, models, seconds)
         for keep in (None, *args.keep):
             row = speed_row(times["stock"], times["", keep], keep)
             row.update(audio=f"{seconds:g} s", batch=args.batch)
+            if args.device == "cpu":
+                least = args.batch * needed[keep] / product_rate(args)
+                row["limit"] = f"{statistics.median(times['stock']) / least:.2f}x"
             if keep is not None:
                 alone = median_ratio(times["", None], times["", keep])
                 row["of skipping alone"] = f"{alone:.2f}x"
-                row["FLOP ideal"] = f"{ideals[seconds][keep]:.2f}x"
+                row["FLOP ideal"] = f"{needed[None] / needed[keep]:.2f}x"
             rows.append(row)
     return rows
 
@@ -200,8 +210,8 @@ def on_device(args, seconds: List[float]):
     return tuple(x.to(args.device) for x in utterances(seconds))
 
 
-def flop_ideals(args, models, seconds: float) -> Dict[float, float]:
-    """What skipping alone could reach, by kept ratio.
+def multiply_adds(args, models, seconds: float) -> Dict[Optional[float], float]:
+    """Arithmetic for one utterance, by kept ratio; None: the dense encoder.
 
     The accelerated encoder remembers its table of positions, so that one is free.
     """
@@ -210,10 +220,35 @@ def flop_ideals(args, models, seconds: float) -> Dict[float, float]:
     state = models["stock"].state_dict()
     cost = encoder_cost(state, "conv2d", frames)
     cost = dataclasses.replace(cost, table=0.0)
-    return {
-        keep: cost.dense() / cost.skipping(args.gate, keep, args.factorized)
-        for keep in args.keep
+    needed: Dict[Optional[float], float] = {None: cost.dense()}
+    for keep in args.keep:
+        needed[keep] = cost.skipping(args.gate, keep, args.factorized)
+    return needed
+
+
+def product_rate(args) -> float:
+    """Multiply-adds a second of matrix products, by the faster of two libraries."""
+    return max(product_rates(args.width, args.dtype).values())
+
+
+@lru_cache
+@torch.inference_mode()
+def product_rates(width: int, dtype: str, rows: int = 256) -> Dict[str, float]:
+    """Multiply-adds a second of ``torch``'s and of oneDNN's products.
+
+    Args:
+        width: of the model; a feed-forward layer's product is timed.
+        dtype: of the arithmetic.
+        rows: frames.
+    """
+    x = torch.randn(rows, width).to(getattr(torch, dtype))
+    linear = pack_linear(torch.randn(4 * width, width), None, x.dtype)
+    runs = {
+        "torch": lambda: torch.nn.functional.linear(x, linear.weight),
+        "oneDNN": lambda: linear(x),
     }
+    times = interleaved(runs, 3 * REPEATS)
+    return {name: rows * 4 * width**2 / min(spent) for name, spent in times.items()}
 
 
 def build_models(args) -> Dict[str, GreedyModel]:

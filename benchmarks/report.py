@@ -50,7 +50,8 @@ GPU_SUITE: Dict[str, Sequence[str]] = {
 ABOUT = {
     "encoder": "Encoder and greedy search against ESPnet's encoder and argmax with the "
     "same random weights. *dense* is the accelerated encoder without a gate; *of "
-    "skipping alone* is against it, and *FLOP ideal* what counted multiply-adds allow.",
+    "skipping alone* is against it, and *FLOP ideal* what counted multiply-adds allow. "
+    "*limit*: nothing but the multiply-adds, at the fastest rate measured.",
     "decode": "Waveform to text with a trained checkpoint, against ESPnet's "
     "`asr_inference`.",
     "joint": "ESPnet's own joint CTC/attention search, on a hybrid model.",

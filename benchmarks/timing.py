@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 import statistics
 import time
+from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
 import torch
@@ -69,17 +70,21 @@ def environment(threads: Optional[int] = None) -> str:
     Args:
         threads: of the measured processes; None: of this one.
     """
-    model = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as f:
-            names = [
-                line.split(":", 1)[1].strip() for line in f if "model name" in line
-            ]
-        model = names[0] if names else model
-    except OSError:
-        pass
     espnet = importlib.metadata.version("espnet")
     return (
-        f"{model}, {threads or torch.get_num_threads()} thread(s), torch "
+        f"{processor()}, {threads or torch.get_num_threads()} thread(s), torch "
         f"{torch.__version__}, ESPnet {espnet}, Python {platform.python_version()}"
     )
+
+
+def processor() -> str:
+    """Name of the processor, with the numbers that tell its generation."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
+    facts = {name.strip(): value for name, value in facts.items()}
+    name = facts.get("model name") or platform.machine()
+    numbers = [f"{n} {facts[n]}" for n in ("cpu family", "model") if n in facts]
+    return f"{name} ({', '.join(numbers)})" if numbers else name

@@ -22,7 +22,8 @@ def test_ratios_stand_beside_their_flop_ideal(options, capsys):
     dense, skipping = printed.splitlines()[-2:]
     assert dense.startswith("| dense | 1 s | 1 |")
     assert skipping.startswith("| skipping | 1 s | 1 | 30% |")
-    assert skipping.count("x |") == 3  # speed-up, of skipping alone, FLOP ideal
+    assert skipping.count("x |") == 4  # speed-up, limit, skipping alone, FLOP ideal
+    assert "GFLOP/s" in printed
 
 
 def test_mixed_lengths_are_timed_each_way(capsys, monkeypatch):
