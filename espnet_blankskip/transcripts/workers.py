@@ -20,7 +20,8 @@ def decode_in_processes(
 ) -> Iterator[Outcome]:
     """Decode with several processes of one thread each.
 
-    A process that dies costs the utterance that it was at, and is replaced.
+    A process that dies costs the utterance that it was at, and is replaced; one that
+    dies before its first utterance is not.
 
     Args:
         utterances: What to decode.
@@ -32,7 +33,7 @@ def decode_in_processes(
         What became of each utterance, in the order in which they are done.
 
     Raises:
-        ValueError: The model cannot be loaded, or an option is wrong.
+        ValueError: The model cannot be loaded by any of them, or an option is wrong.
     """
     waiting = list(reversed(utterances))
     workers: List[_Worker] = []
@@ -48,10 +49,14 @@ def decode_in_processes(
                 except (EOFError, OSError):
                     workers.remove(worker)
                     if worker.utterance is None:
-                        raise ValueError(
+                        said_why = (
                             "a decoding process died while it loaded the model "
-                            f"({worker.why_ended()}): try fewer --jobs"
-                        ) from None
+                            f"({worker.why_ended()})"
+                        )
+                        if not workers:
+                            raise ValueError(f"{said_why}: try fewer --jobs") from None
+                        logging.warning(f"{said_why}; {len(workers)} go on")
+                        continue
                     yield Outcome(
                         worker.utterance,
                         {},

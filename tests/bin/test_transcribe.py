@@ -183,6 +183,24 @@ def workers_of(pid):
     ]
 
 
+def cpu_time(pid):
+    """Clock ticks that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_a_process_that_dies_before_it_decodes_costs_nothing(model, audio):
+    process = command("transcribe", "--model", model, "--jobs", 2, audio)
+    deadline = time.monotonic() + 60
+    while len(workers := workers_of(process.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(workers[1], signal.SIGKILL)  # seconds before it has imported torch
+    stdout, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert "died while it loaded the model (SIGKILL" in stderr and "1 go on" in stderr
+    assert len(texts(stdout)) == 5
+
+
 def test_a_process_that_dies_costs_one_file(model, tmp_path):
     names = [f"u{i:03}" for i in range(60)]
     soundfile.write(tmp_path / "a.wav", noise(25), RATE)
@@ -195,7 +213,8 @@ def test_a_process_that_dies_costs_one_file(model, tmp_path):
         if output.exists() and output.read_bytes().count(b"\n") >= 2:
             break
         time.sleep(0.01)
-    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+    # of two processes the one that has done more is certainly decoding
+    os.kill(max(workers_of(process.pid), key=cpu_time), signal.SIGKILL)
     _, stderr = process.communicate()
     assert process.returncode == 1, stderr
     dead = [line for line in stderr.splitlines() if "SIGKILL" in line]
