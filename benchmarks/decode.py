@@ -11,8 +11,9 @@ import argparse
 import os
 import statistics
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Optional
 
+import numpy as np
 import torch
 
 from benchmarks.results import publish
@@ -39,6 +40,12 @@ def get_parser() -> argparse.ArgumentParser:
         "--recipe", default=".", help="folder that all these paths start from"
     )
     parser.add_argument("--utterances", type=int, default=40, help="the first N")
+    parser.add_argument(
+        "--join",
+        type=float,
+        metavar="SECONDS",
+        help="string utterances together until they are this long",
+    )
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("--threads", type=int, default=1)
@@ -55,11 +62,9 @@ def main(argv) -> int:
     config = str(Path(args.exp) / "config.yaml")
     model_file = str(Path(args.exp) / args.model_file)
     ours = BlankSkipSpeech2Text(config, model_file)
-    paths = list(read_utterances(Path(args.data) / "wav.scp").items())
-    paths = paths[: args.utterances]
-    references = read_utterances(Path(args.data) / "text")
-    references = [references[name] for name, _ in paths]
-    speech = [read_audio(path, name, ours.sample_rate) for name, path in paths]
+    speech, references = read_set(
+        Path(args.data), ours.sample_rate, args.utterances, args.join
+    )
     seconds = sum(len(samples) for samples in speech) / ours.sample_rate
 
     stocks = {beam: stock_recognizer(config, model_file, beam) for beam in args.beams}
@@ -109,6 +114,35 @@ def main(argv) -> int:
     )
     publish("decode", rows, COLUMNS, about, argv, folder)
     return 0
+
+
+def read_set(folder: Path, rate: int, number: int, join: Optional[float]):
+    """Read a test set.
+
+    Args:
+        folder: with `wav.scp` and `text`.
+        rate: sampling rate in Hz.
+        number: utterances to return.
+        join: seconds until which neighbours are strung together; None: as they are.
+
+    Returns:
+        Samples and transcripts.
+    """
+    texts = read_utterances(folder / "text")
+    speech, references = [], []
+    whole = True  # whether the last one is long enough
+    for name, path in read_utterances(folder / "wav.scp").items():
+        samples = read_audio(path, name, rate)
+        if whole and len(speech) == number:
+            break
+        if whole:
+            speech.append(samples)
+            references.append(texts[name])
+        else:
+            speech[-1] = np.concatenate([speech[-1], samples])
+            references[-1] += f" {texts[name]}"
+        whole = join is None or len(speech[-1]) >= join * rate
+    return speech, references
 
 
 def stock_recognizer(config: str, model_file: str, beam: int):
