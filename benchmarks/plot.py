@@ -30,7 +30,7 @@ def draw(results: Sequence[Result], path: Path) -> bool:
     panels = {"encoder": _encoder, "decode": _decode, "long_audio": _long_audio}
     chosen = {}
     for result in results:
-        if result.case == "decode":  # the last one has the largest vocabulary
+        if result.case == "decode":  # the last one has the longest utterances
             chosen["decode"] = result
         elif result.case in panels:
             chosen.setdefault(result.case, result)
@@ -87,8 +87,7 @@ def _decode(axes, result: Result) -> None:
         text = f" {row['speed-up']}, WER {row['WER %']} %"
         axes.text(number(row["RTF"]), y, text, va="center", fontsize=8, color=INK)
     axes.set_xlabel("real-time factor (log scale)")
-    tokens = next(part for part in result.about.split(", ") if "tokens" in part)
-    axes.set_title(f"Waveform to text, {tokens}", fontsize=10, color=INK)
+    axes.set_title("Waveform to text", fontsize=10, color=INK)
 
 
 def _long_audio(axes, result: Result) -> None:

@@ -19,10 +19,6 @@ DEMO = (
     "--recipe egs2_recipe/asr1 --data dump/raw/test "
     "--exp exp/asr_train_asr_fsdd_blankskip_conformer_raw_word"
 )
-#: 500 tokens, trained on the synthetic corpus as README.md says.
-SYNTHETIC = (
-    "--recipe egs2_recipe/asr1_synthetic --data dump/raw/test --exp exp/asr_synthetic"
-)
 SUITE: Dict[str, Sequence[str]] = {
     "encoder": (
         "",
@@ -33,7 +29,7 @@ SUITE: Dict[str, Sequence[str]] = {
         "--lengths mixed --keep 0.3",
         "--seconds 10 --keep 0.3 --rel-pos legacy",
     ),
-    "decode": (DEMO, f"{SYNTHETIC} --utterances 20"),
+    "decode": (DEMO, f"{DEMO} --join 20 --utterances 15"),
     "joint": ("",),
     "long_audio": ("",),
     "startup": ("",),
