@@ -68,6 +68,6 @@ def open_candidate(
         config = plan_conversion(checkpoint, found, options).config
     model, train_args = build_model(config, source)
     fill_model(model, state, source)
-    speech2text = BlankSkipSpeech2Text.from_model(model, train_args)
+    speech2text = BlankSkipSpeech2Text.from_model(model, train_args, fast=True)
     speech2text.set_gate(conv_context=conv_context, attn_context=attn_context)
     return Candidate(speech2text, found, model.encoder.possible_gates, converted)

@@ -29,14 +29,13 @@ from espnet2.bin.asr_inference import Speech2Text
 speech2text = Speech2Text.from_pretrained("{name}"{options})
 ```
 
-Greedy search over the kept frames, which is where the time is saved:
+Search over the kept frames only, which is where the time is saved:
 
 ```python
 from espnet_blankskip.inference import BlankSkipSpeech2Text
-from espnet_blankskip.zoo.loading import load_checkpoint
 
-model, train_args, _ = load_checkpoint("{name}")
-speech2text = BlankSkipSpeech2Text.from_model(model, train_args)
+speech2text = BlankSkipSpeech2Text.from_pretrained("{name}")
+speech2text("speech.wav").text
 ```
 """
 
