@@ -102,16 +102,6 @@ def test_folders_pass_the_checker_with_voices_and_sentences_of_their_own(made):
     assert sum(map(len, seen)) == len(set.union(*seen))
 
 
-def test_few_voices_speak_all_sets_and_no_sentence_comes_twice(tmp_path):
-    prepare_corpus("synthetic", tmp_path, CorpusOptions(train_hours=0.02, voices=2))
-    texts = []
-    for name in SETS:
-        speakers = {speaker for _, speaker in read_table(tmp_path / name / "utt2spk")}
-        assert speakers == {"Alex_enus", "Alicia_enus"}
-        texts += [text for _, text in read_table(tmp_path / name / "text")]
-    assert len(texts) == len(set(texts))
-
-
 def test_lists_are_sorted_by_utterance_and_by_speaker_at_once(made):
     speakers = [speaker for _, speaker in read_table(made / "train_nodev" / "utt2spk")]
     assert speakers == sorted(speakers)

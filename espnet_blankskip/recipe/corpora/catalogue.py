@@ -110,7 +110,7 @@ CORPORA: Dict[str, Corpus] = {
             sampling_rate=16000,
             speech_kind="synthetic",
             summary="sentences of numbers, names and dates by espeak-ng, 16 kHz",
-            takes=("train_hours", "voices"),
+            takes=("train_hours",),
             default_hours=5.0,
         ),
     )

@@ -43,12 +43,6 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="fsdd: leave NAME out of all sets and make test_NAME of it",
     )
-    parser.add_argument(
-        "--voices",
-        type=int,
-        metavar="N",
-        help="synthetic: let the same N voices speak all sets",
-    )
     parser.add_argument("--nj", type=int, default=1, help="processes (synthetic)")
     parser.add_argument(
         "--lhotse_options",
@@ -79,7 +73,6 @@ def main(arguments: Optional[List[str]] = None) -> int:
             seed=args.seed,
             train_hours=args.train_hours,
             exclude_speaker=args.exclude_speaker or None,
-            voices=args.voices,
             downloads=args.downloads,
             nj=args.nj,
             **{name: split_words(getattr(args, name)) for name in LHOTSE_OPTIONS},

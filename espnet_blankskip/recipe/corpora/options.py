@@ -16,8 +16,6 @@ class CorpusOptions:
         seed: Same seed and options, same bytes.
         train_hours: Length of the training set in hours; None is the corpus's usual.
         exclude_speaker: Speaker to leave out of every set but ``test_SPEAKER``.
-        voices: Voices that speak all sets, in place of many for training and others
-            for testing: less to learn.
         downloads: Folder for what is fetched or unpacked.
         nj: Number of processes.
         lhotse_options: ``name=value`` words for lhotse's recipe.
@@ -32,7 +30,6 @@ class CorpusOptions:
     seed: int = 0
     train_hours: Optional[float] = None
     exclude_speaker: Optional[str] = None
-    voices: Optional[int] = None
     downloads: Path = Path("downloads")
     nj: int = 1
     lhotse_options: Tuple[str, ...] = ()
@@ -47,14 +44,12 @@ class CorpusOptions:
             raise ValueError(
                 f"--train-hours {self.train_hours:g} must be above 0 and at most 1000"
             )
-        if self.voices is not None and not 1 <= self.voices <= 50:
-            raise ValueError(f"--voices {self.voices} must be 1 to 50")
         if self.nj < 1:
             raise ValueError(f"--nj {self.nj} must be at least 1")
 
     def chosen(self) -> List[str]:
         """The options given that do not apply to every corpus."""
-        names = ("train_hours", "exclude_speaker", "voices", *LHOTSE_OPTIONS)
+        names = ("train_hours", "exclude_speaker", *LHOTSE_OPTIONS)
         return [name for name in names if getattr(self, name)]
 
     def record(self) -> Dict[str, object]:
@@ -64,6 +59,5 @@ class CorpusOptions:
             "seed": self.seed,
             "train_hours": self.train_hours,
             "exclude_speaker": self.exclude_speaker,
-            **({"voices": self.voices} if self.voices else {}),
             **{name: words for name, words in lists.items() if words},
         }

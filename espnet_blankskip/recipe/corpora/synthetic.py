@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Callable, FrozenSet, Iterator, List, Optional, Set, Tuple
+from typing import Callable, FrozenSet, Iterator, List, Set
 from zlib import crc32
 
 import numpy as np
@@ -47,32 +47,17 @@ class Prompt:
     seed: int
 
 
-def voices_of(name: str, number: Optional[int] = None) -> List[Tuple[str, str]]:
-    """Accents and variants that speak a set.
-
-    Args:
-        name: Set, a key of :data:`VARIANTS`.
-        number: As many American voices for every set; None: all of the set's own.
-    """
-    if number is None:
-        return [(accent, variant) for variant in VARIANTS[name] for accent in ACCENTS]
-    return [(ACCENTS[0], variant) for variant in VARIANTS["train_nodev"][:number]]
-
-
-def plan(
-    name: str, seed: int, taken: FrozenSet[str], number: Optional[int] = None
-) -> Iterator[Prompt]:
+def plan(name: str, seed: int, taken: FrozenSet[str]) -> Iterator[Prompt]:
     """Prompts of one set, without end.
 
     Args:
         name: Set, a key of :data:`VARIANTS`.
         seed: Seed of the corpus.
         taken: Sentences of other sets, which must not come again.
-        number: As for :func:`voices_of`.
     """
     rng = np.random.default_rng([seed, crc32(name.encode())])
-    voices = voices_of(name, number)
-    count, turn = 0, []
+    voices = [(accent, variant) for variant in VARIANTS[name] for accent in ACCENTS]
+    number, turn = 0, []
     while True:
         text = draw_sentence(rng)
         if text in taken:
@@ -88,9 +73,9 @@ def plan(
             pitch_range=int(rng.integers(*PITCH_RANGE, endpoint=True)),
         )
         speaker = f"{variant}_{accent.replace('-', '')}"
-        utt_id = f"{speaker}-{name}-{count:06d}"
+        utt_id = f"{speaker}-{name}-{number:06d}"
         yield Prompt(utt_id, speaker, text, voice, int(rng.integers(2**32)))
-        count += 1
+        number += 1
 
 
 def say(prompt: Prompt) -> np.ndarray:
@@ -130,7 +115,7 @@ def write_set(
     ``hours``, so that it does not depend on the number of processes.
     """
     folder = sets.open(name)
-    prompts = plan(name, options.seed, frozenset(taken), options.voices)
+    prompts = plan(name, options.seed, frozenset(taken))
     limit = 3600 * hours
     with tqdm(total=round(limit), unit="s", desc=f"speaking {name}") as bar:
         while folder.seconds < limit:
