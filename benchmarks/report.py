@@ -14,10 +14,10 @@ from typing import Dict, List, Sequence
 from benchmarks.plot import draw
 from benchmarks.results import Result, command_line, read_results
 
-#: Made by ``make demo``.
-DEMO = (
-    "--recipe egs2_recipe/asr1 --data dump/raw/test "
-    "--exp exp/asr_train_asr_fsdd_blankskip_conformer_raw_word"
+#: Made by ``make demo``, and its kin with characters for tokens as README.md says.
+DEMO, CHARACTERS = (
+    f"--recipe egs2_recipe/asr1 --data dump/raw/test --exp exp/{name}"
+    for name in ("asr_train_asr_fsdd_blankskip_conformer_raw_word", "asr_char")
 )
 SUITE: Dict[str, Sequence[str]] = {
     "encoder": (
@@ -29,7 +29,11 @@ SUITE: Dict[str, Sequence[str]] = {
         "--lengths mixed --keep 0.3",
         "--seconds 10 --keep 0.3 --rel-pos legacy",
     ),
-    "decode": (DEMO, f"{DEMO} --join 20 --utterances 15"),
+    "decode": (
+        DEMO,
+        f"{DEMO} --join 20 --utterances 15",
+        f"{CHARACTERS} --join 10 --utterances 12",
+    ),
     "joint": ("",),
     "long_audio": ("",),
     "startup": ("",),
