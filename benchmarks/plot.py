@@ -21,7 +21,7 @@ def draw(results: Sequence[Result], path: Path) -> bool:
     """Draw one panel for each of the cases encoder, decode and long_audio there is.
 
     Args:
-        results: Results of any cases; of each case the first is drawn.
+        results: Results of any cases; of each the first is drawn, of decode the last.
         path: The picture.
 
     Returns:
