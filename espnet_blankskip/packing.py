@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-#: How many values N may take for a given T. Libraries prepare and remember code for
-#: every size they meet, so that an hour of audio would cost memory for all of them.
+#: How many values N may take for a given T where no gradient is recorded. Libraries
+#: prepare and remember code for every size they meet, so that an hour of audio would
+#: cost memory for all of them. (In training N stays exact: dropout draws by size.)
 WIDTHS = 64
 
 
@@ -50,7 +51,7 @@ def pack_frames(chosen: torch.Tensor) -> PackedFrames:
     batch, time = chosen.shape
     lens = chosen.sum(1)
     shortest, longest = (int(n) for n in lens.aminmax())
-    step = max(1, time // WIDTHS)
+    step = 1 if torch.is_grad_enabled() else max(1, time // WIDTHS)
     width = min(time, -(-max(1, longest) // step) * step)
     # a stable sort of "not chosen" puts the chosen positions first, in order
     order = torch.sort((~chosen).to(torch.uint8), dim=1, stable=True).indices

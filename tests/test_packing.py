@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espnet_blankskip import packing
-from espnet_blankskip.packing import gather_frames, pack_frames, scatter_frames
+from espnet_blankskip.packing import gather_frames, scatter_frames
 
 
 @pytest.fixture(
@@ -17,6 +17,12 @@ def widths(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packing, "WIDTHS", request.param)
         yield
+
+
+def pack(chosen):
+    """Without gradients, where the width takes few values."""
+    with torch.no_grad():
+        return packing.pack_frames(chosen)
 
 
 @st.composite
@@ -37,7 +43,7 @@ def frames_of(chosen, channels=3):
 
 @given(choices())
 def test_positions_are_those_chosen_in_order(chosen):
-    packed = pack_frames(chosen)
+    packed = pack(chosen)
     for row, index, length, valid in zip(
         chosen, packed.index, packed.lens, packed.valid
     ):
@@ -53,7 +59,7 @@ def test_positions_are_those_chosen_in_order(chosen):
 
 @given(choices())
 def test_gather_takes_the_chosen_frames_and_pads_with_zeros(chosen):
-    full, packed = frames_of(chosen), pack_frames(chosen)
+    full, packed = frames_of(chosen), pack(chosen)
     gathered = gather_frames(full, packed)
     assert gathered[packed.valid].equal(full[chosen])
     assert not gathered[~packed.valid].any()
@@ -61,13 +67,13 @@ def test_gather_takes_the_chosen_frames_and_pads_with_zeros(chosen):
 
 @given(choices())
 def test_gather_then_scatter_changes_nothing(chosen):
-    full, packed = frames_of(chosen), pack_frames(chosen)
+    full, packed = frames_of(chosen), pack(chosen)
     assert scatter_frames(full, gather_frames(full, packed), packed).equal(full)
 
 
 @given(choices())
 def test_scatter_writes_the_chosen_positions_and_no_others(chosen):
-    full, packed = frames_of(chosen), pack_frames(chosen)
+    full, packed = frames_of(chosen), pack(chosen)
     before = full.clone()
     # whatever stands in the padding must not go anywhere
     new = torch.randn(*packed.index.shape, 3, dtype=torch.float64)
@@ -79,7 +85,7 @@ def test_scatter_writes_the_chosen_positions_and_no_others(chosen):
 
 @given(choices())
 def test_values_outside_the_choice_never_leak(chosen):
-    packed = pack_frames(chosen)
+    packed = pack(chosen)
     full = frames_of(chosen)
     poisoned = full.masked_fill(~chosen.unsqueeze(-1), float("nan"))
     gathered = gather_frames(poisoned, packed)
@@ -89,7 +95,7 @@ def test_values_outside_the_choice_never_leak(chosen):
 
 @given(choices())
 def test_gradients_go_where_the_values_came_from(chosen):
-    packed = pack_frames(chosen)
+    packed = pack(chosen)
     full = frames_of(chosen).requires_grad_()
     new = torch.randn(*packed.index.shape, 3, dtype=torch.float64, requires_grad=True)
 
@@ -111,11 +117,18 @@ def test_gradients_go_where_the_values_came_from(chosen):
 def test_the_width_takes_few_values():
     time = 12 * packing.WIDTHS
     chosen = [torch.arange(time)[None] < n for n in range(time + 1)]
-    assert len({pack_frames(c).index.size(1) for c in chosen}) == packing.WIDTHS
+    assert len({pack(c).index.size(1) for c in chosen}) == packing.WIDTHS
+
+
+def test_the_width_is_exact_where_gradients_are_recorded():
+    """Dropout draws by size: training must not depend on spare rows."""
+    chosen = torch.arange(12 * packing.WIDTHS)[None] < 5
+    packed = packing.pack_frames(chosen)
+    assert packed.index.size(1) == 5 and not packed.padded
 
 
 def test_nothing_chosen_still_packs_one_padding_entry():
-    packed = pack_frames(torch.zeros(2, 5, dtype=torch.bool))
+    packed = pack(torch.zeros(2, 5, dtype=torch.bool))
     assert packed.index.shape == (2, 1)
     assert not packed.valid.any()
     full = torch.randn(2, 5, 3)
@@ -127,7 +140,7 @@ def test_scatter_keeps_the_dtype_of_the_full_batch():
     chosen = torch.tensor([[True, False, True]])
     full = torch.zeros(1, 3, 2)
     result = scatter_frames(
-        full, torch.ones(1, 2, 2, dtype=torch.bfloat16), pack_frames(chosen)
+        full, torch.ones(1, 2, 2, dtype=torch.bfloat16), pack(chosen)
     )
     assert result.dtype == torch.float32
     assert result[0, :, 0].tolist() == [1.0, 0.0, 1.0]
