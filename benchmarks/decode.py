@@ -16,6 +16,7 @@ from typing import Callable, Dict, List, Optional
 import numpy as np
 import torch
 
+from benchmarks.asr_inference import espnet_recognizer, nbest
 from benchmarks.results import publish
 from benchmarks.timing import REPEATS, clock, environment, interleaved, median_ratio
 from espnet_blankskip.audio.reading import read_audio
@@ -24,7 +25,6 @@ from espnet_blankskip.decoding.greedy import greedy_on_full_output
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.recipe.scoring import score_texts
 
-NOTHING_SKIPPED = 1.01  # a blank threshold above 1
 COLUMNS = ["decoding", "WER %", "RTF", "speed-up"]
 
 
@@ -67,7 +67,10 @@ def main(argv) -> int:
     )
     seconds = sum(len(samples) for samples in speech) / ours.sample_rate
 
-    stocks = {beam: stock_recognizer(config, model_file, beam) for beam in args.beams}
+    stocks = {
+        beam: espnet_recognizer(config, model_file, ctc_weight=1.0, beam_size=beam)
+        for beam in args.beams
+    }
     problem = what_differs(next(iter(stocks.values())).asr_model, ours, speech)
     if problem:
         print(f"not timed: {problem}")
@@ -79,7 +82,9 @@ def main(argv) -> int:
     runs: Dict[str, Callable[[], List[str]]] = {}
     for beam, stock in stocks.items():
         name = base = f"asr_inference, beam {beam}"
-        runs[name] = one_by_one(speech, lambda x, stock=stock: best_text(stock(x)))
+        runs[name] = one_by_one(
+            speech, lambda x, stock=stock: nbest(stock(x))[0][0] or ""
+        )
     for mode in ("dense", "skipping"):
         runs[f"ours, {mode}"] = in_mode(
             ours, mode, one_by_one(speech, lambda x: ours(x).text)
@@ -143,25 +148,6 @@ def read_set(folder: Path, rate: int, number: int, join: Optional[float]):
             references[-1] += f" {texts[name]}"
         whole = join is None or len(speech[-1]) >= join * rate
     return speech, references
-
-
-def stock_recognizer(config: str, model_file: str, beam: int):
-    """ESPnet's Speech2Text, CTC only, with every frame through every layer."""
-    from espnet_blankskip.upstream import speech2text_class
-
-    stock = speech2text_class()(
-        config, model_file, ctc_weight=1.0, beam_size=beam, lm_weight=0.0
-    )
-    if getattr(stock.asr_model.encoder, "gate_layers", None):
-        stock.asr_model.encoder.set_gate(blank_threshold=NOTHING_SKIPPED)
-    return stock
-
-
-def best_text(result) -> str:
-    """Text of the best hypothesis of ESPnet's Speech2Text."""
-    # with intermediate CTC the n-best list comes in a pair
-    nbest = result[0] if isinstance(result, tuple) else result
-    return nbest[0][0] or ""
 
 
 def one_by_one(speech, recognize: Callable) -> Callable[[], List[str]]:

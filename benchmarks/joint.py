@@ -17,6 +17,7 @@ from typing import Callable, Dict
 import torch
 import yaml
 
+from benchmarks.asr_inference import NOTHING_SKIPPED, espnet_recognizer, nbest
 from benchmarks.models import conformer_options
 from benchmarks.results import publish
 from benchmarks.timing import REPEATS, clock, environment, interleaved, median_ratio
@@ -54,8 +55,14 @@ def main(argv) -> int:
     with tempfile.TemporaryDirectory() as folder:
         files = write_model(args, speech, Path(folder))
         stock, fast, skipping = (
-            build_recognizer(files, args.tokens, threshold)
-            for threshold in (None, None, BLANK_THRESHOLD)
+            espnet_recognizer(
+                *files,
+                threshold,
+                ctc_weight=0.3,
+                beam_size=BEAM,
+                maxlenratio=-args.tokens,
+            )
+            for threshold in (NOTHING_SKIPPED, NOTHING_SKIPPED, BLANK_THRESHOLD)
         )
     for recognizer in (fast, skipping):
         before = hypotheses(recognizer, speech)
@@ -123,7 +130,7 @@ def write_model(args, speech: torch.Tensor, folder: Path):
 @torch.no_grad()
 def make_blank(model, speech: torch.Tensor, gate: int, keep: float) -> None:
     """Move the blank's bias to where the gate keeps the given share of frames."""
-    model.encoder.set_gate(blank_threshold=1.01)
+    model.encoder.set_gate(blank_threshold=NOTHING_SKIPPED)
     _, intermediate = model.encode(speech[None], torch.tensor([len(speech)]))[0]
     logits = model.ctc.ctc_lo(intermediate[0][1][0])
     odds = logits[:, 0] - logits[:, 1:].logsumexp(-1)
@@ -131,22 +138,9 @@ def make_blank(model, speech: torch.Tensor, gate: int, keep: float) -> None:
     model.ctc.ctc_lo.bias[0] += wanted - odds.quantile(keep)
 
 
-def build_recognizer(files, tokens: int, threshold):
-    """ESPnet's Speech2Text; a threshold of None runs all frames through all layers."""
-    from espnet_blankskip.upstream import speech2text_class
-
-    recognizer = speech2text_class()(
-        *files, ctc_weight=0.3, beam_size=BEAM, lm_weight=0.0, maxlenratio=-tokens
-    )
-    recognizer.asr_model.encoder.set_gate(blank_threshold=threshold or 1.01)
-    return recognizer
-
-
 def hypotheses(recognizer, speech: torch.Tensor):
     """Token ids of the n-best list."""
-    result = recognizer(speech)
-    nbest = result[0] if isinstance(result, tuple) else result
-    return [ids for _, _, ids, _ in nbest]
+    return [ids for _, _, ids, _ in nbest(recognizer(speech))]
 
 
 @torch.no_grad()

@@ -18,14 +18,11 @@ import numpy as np
 import soundfile
 import torch
 
+from benchmarks.demo import add_demo_arguments, demo_is_missing, write_speech
 from benchmarks.results import publish
 from benchmarks.timing import environment
-from espnet_blankskip.audio.utterance_list import read_utterances
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 
-RECIPE = Path("egs2_recipe/asr1")
-EXPERIMENT = RECIPE / "exp/asr_train_asr_fsdd_blankskip_conformer_raw_word"
-WAV_SCP = RECIPE / "dump/raw/test/wav.scp"
 MIB = 2**20
 
 
@@ -34,13 +31,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks long_audio", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--model", default=str(EXPERIMENT), help="checkpoint")
-    parser.add_argument(
-        "--wav-scp",
-        type=Path,
-        default=WAV_SCP,
-        help="recordings to string together; paths relative to the recipe's folder",
-    )
+    add_demo_arguments(parser)
     parser.add_argument(
         "--minutes", type=float, nargs="+", default=[1 / 6, 1, 10, 60], metavar="M"
     )
@@ -61,8 +52,7 @@ def main(argv) -> int:
     if args.file:
         print(json.dumps(decode_file(args)))
         return 0
-    if not Path(args.model).exists() or not args.wav_scp.is_file():
-        print(f"{args.model} or {args.wav_scp} is missing: `make demo` makes both")
+    if demo_is_missing(args):
         return 2
     with tempfile.TemporaryDirectory() as folder:
         files = {m: Path(folder) / f"{m:g}.wav" for m in args.minutes}
@@ -89,19 +79,6 @@ def main(argv) -> int:
     about = f"{environment()}; {Path(args.model).name}, {args.device}, float32, batch 1"
     publish("long_audio", rows, list(rows[0]), about, argv, args.save)
     return 0
-
-
-def write_speech(wav_scp: Path, minutes: float, file: Path) -> None:
-    """String recordings together, over and over, to a length; never all in memory."""
-    paths = [Path(p) for p in read_utterances(wav_scp).values()]
-    paths = [p if p.is_absolute() else RECIPE / p for p in paths]
-    rate = soundfile.info(paths[0]).samplerate
-    missing, number = round(minutes * 60 * rate), 0
-    with soundfile.SoundFile(file, "w", rate, 1) as out:
-        while missing > 0:
-            samples = soundfile.read(paths[number % len(paths)], dtype="int16")[0]
-            out.write(samples[:missing])
-            missing, number = missing - len(samples), number + 1
 
 
 def same_from_file_and_memory(model: str, file: Path) -> bool:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Dict, List, Tuple
 
-from benchmarks.long_audio import EXPERIMENT, WAV_SCP, write_speech
+from benchmarks.demo import add_demo_arguments, demo_is_missing, write_speech
 from benchmarks.results import publish
 from benchmarks.timing import REPEATS, environment
 
@@ -40,25 +40,25 @@ print("text", speech2text(sys.argv[2]).text, sep="\\t", flush=True)
 """
 
 
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks startup", description=__doc__.splitlines()[0]
+    )
+    add_demo_arguments(parser)
+    parser.add_argument("--runs", type=int, default=REPEATS, help="of each process")
+    parser.add_argument("--save", type=Path, help="folder to keep the result in")
+    return parser
+
+
 def main(argv: List[str]) -> int:
     """Measure and print a table.
 
     Returns:
-        Exit status: 0, or 1 where the transcripts differ.
+        Exit status: 0, 1 where the transcripts differ, 2 where the demo is missing.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks startup")
-    parser.add_argument("--model", default=str(EXPERIMENT), help="checkpoint")
-    parser.add_argument(
-        "--wav-scp",
-        type=Path,
-        default=WAV_SCP,
-        help="recordings to string together to ten seconds",
-    )
-    parser.add_argument("--runs", type=int, default=REPEATS, help="of each process")
-    parser.add_argument("--save", type=Path, help="folder to keep the result in")
-    args = parser.parse_args(argv)
-    if not Path(args.model).exists() or not args.wav_scp.is_file():
-        print(f"{args.model} or {args.wav_scp} is missing: `make demo` makes both")
+    args = get_parser().parse_args(argv)
+    if demo_is_missing(args):
         return 2
     with tempfile.TemporaryDirectory() as folder:
         audio = Path(folder) / "10s.wav"

@@ -27,8 +27,8 @@ TOLERANCE = 1e-5  # ESPnet's positional table is float32 whatever the weights ar
 COLUMNS = ["kept", "dense step [s]", "skipping step [s]", "speed-up"]
 
 
-def main(argv) -> int:
-    """Print the ratios; exit code 1 if the outputs are not equal."""
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks train_step", description=__doc__.splitlines()[0]
     )
@@ -41,7 +41,12 @@ def main(argv) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--save", type=Path, help="folder to keep the result in")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv) -> int:
+    """Print the ratios; exit code 1 if the outputs are not equal."""
+    args = get_parser().parse_args(argv)
     torch.set_num_threads(args.threads)
 
     error = largest_difference_to_naive()

@@ -1,12 +1,13 @@
 """Results are kept by command, and the report is drawn from what is kept."""
 
+import importlib
 import shlex
 
 import pytest
 
 from benchmarks import __main__ as runner
 from benchmarks import report
-from benchmarks.results import command_line, number, publish, read_results
+from benchmarks.results import number, publish, read_results
 
 ENCODER_ROWS = [
     {"encoder": "dense", "audio": "5 s", "kept": "", "speed-up": "1.50x"},
@@ -74,11 +75,9 @@ def test_every_command_of_the_set_can_be_parsed():
     for suite in (report.SUITE, report.GPU_SUITE):
         for case, arguments in suite.items():
             assert case in report.ABOUT and case in runner.CASES
+            parser = importlib.import_module(f"benchmarks.{case}").get_parser()
             for words in map(shlex.split, arguments):
-                assert command_line(case, words).startswith("python -m benchmarks")
-                if case in ("encoder", "decode", "long_audio", "joint"):
-                    module = __import__(f"benchmarks.{case}", fromlist=["get_parser"])
-                    module.get_parser().parse_args(words)
+                parser.parse_args(words)  # exits where an option is unknown
 
 
 @pytest.mark.parametrize("cell, value", [("1.83x", 1.83), ("30%", 30), ("0.01", 0.01)])
