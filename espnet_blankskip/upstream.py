@@ -7,27 +7,12 @@ nowhere else, so that a move upstream (``espnet.nets`` is on its way into
 
 import contextlib
 import importlib
+import importlib.metadata
 import io
+import sys
 from types import SimpleNamespace
 from typing import Optional
 
-from espnet.nets.pytorch_backend.conformer.swish import Swish
-from espnet.nets.pytorch_backend.nets_utils import make_pad_mask
-from espnet.nets.pytorch_backend.transformer.attention import (
-    LegacyRelPositionMultiHeadedAttention,
-    MultiHeadedAttention,
-    RelPositionMultiHeadedAttention,
-)
-from espnet.nets.pytorch_backend.transformer.embedding import (
-    ConvolutionalPositionalEmbedding,
-)
-from espnet.nets.pytorch_backend.transformer.positionwise_feed_forward import (
-    PositionwiseFeedForward,
-)
-from espnet.nets.pytorch_backend.transformer.subsampling import (
-    TooShortUttError,
-    check_short_utt,
-)
 from espnet2.asr.ctc import CTC
 from espnet2.asr.encoder.conformer_encoder import ConformerEncoder
 from espnet2.asr.encoder.e_branchformer_ctc_encoder import EBranchformerCTCEncoder
@@ -36,6 +21,34 @@ from espnet2.asr.encoder.transformer_encoder import TransformerEncoder
 from espnet2.asr.espnet_model import ESPnetASRModel
 from espnet2.asr.layers.fastformer import FastSelfAttention
 from espnet2.torch_utils.device_funcs import force_gatherable
+
+# "espnet.nets.pytorch_backend" until 202511, "espnet2.legacy.nets.pytorch_backend"
+# since: asked of the encoder itself, because a tree can hold both
+_BACKEND = sys.modules[ConformerEncoder.__module__].make_pad_mask.__module__
+_BACKEND = _BACKEND.rpartition(".")[0]
+
+
+def _backend(module: str):
+    return importlib.import_module(f"{_BACKEND}.{module}")
+
+
+_attention = _backend("transformer.attention")
+_subsampling = _backend("transformer.subsampling")
+ConvolutionalPositionalEmbedding = _backend(
+    "transformer.embedding"
+).ConvolutionalPositionalEmbedding
+LegacyRelPositionMultiHeadedAttention = (
+    _attention.LegacyRelPositionMultiHeadedAttention
+)
+MultiHeadedAttention = _attention.MultiHeadedAttention
+PositionwiseFeedForward = _backend(
+    "transformer.positionwise_feed_forward"
+).PositionwiseFeedForward
+RelPositionMultiHeadedAttention = _attention.RelPositionMultiHeadedAttention
+Swish = _backend("conformer.swish").Swish
+TooShortUttError = _subsampling.TooShortUttError
+check_short_utt = _subsampling.check_short_utt
+make_pad_mask = _backend("nets_utils").make_pad_mask
 
 __all__ = [
     "CTC",
@@ -183,9 +196,7 @@ def speech2text_class():
 
 def espnet_version() -> str:
     """Return the version of the ESPnet installed, such as "202511"."""
-    import espnet
-
-    return str(espnet.__version__)
+    return importlib.metadata.version("espnet")
 
 
 def model_downloader():
