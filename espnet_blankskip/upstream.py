@@ -1,18 +1,25 @@
 """The one door to ESPnet's internals.
 
 Every class or function of ESPnet that the plugin relies on is imported here and
-nowhere else, so that a move upstream (``espnet.nets`` is on its way into
-``espnet2.legacy``) is a change of this file. Checked against ESPnet 202511.
+nowhere else, so that a move upstream is a change of this file.
+
+Raises:
+    ESPnetUnusable: on import, where there is no ESPnet that the plugin can work with.
 """
 
 import contextlib
 import importlib
-import importlib.metadata
 import io
 import sys
 from types import SimpleNamespace
 from typing import Optional
 
+from espnet_blankskip.espnet_version import FoundESPnet, check_espnet
+
+#: The ESPnet at hand.
+ESPNET: FoundESPnet = check_espnet()
+
+# ruff: isort: split
 from espnet2.asr.ctc import CTC
 from espnet2.asr.encoder.conformer_encoder import ConformerEncoder
 from espnet2.asr.encoder.e_branchformer_ctc_encoder import EBranchformerCTCEncoder
@@ -37,9 +44,7 @@ _subsampling = _backend("transformer.subsampling")
 ConvolutionalPositionalEmbedding = _backend(
     "transformer.embedding"
 ).ConvolutionalPositionalEmbedding
-LegacyRelPositionMultiHeadedAttention = (
-    _attention.LegacyRelPositionMultiHeadedAttention
-)
+LegacyRelPositionMultiHeadedAttention = _attention.LegacyRelPositionMultiHeadedAttention
 MultiHeadedAttention = _attention.MultiHeadedAttention
 PositionwiseFeedForward = _backend(
     "transformer.positionwise_feed_forward"
@@ -56,6 +61,7 @@ __all__ = [
     "ConvolutionalPositionalEmbedding",
     "EBranchformerCTCEncoder",
     "EBranchformerEncoder",
+    "ESPNET",
     "ESPnetASRModel",
     "FastSelfAttention",
     "LegacyRelPositionMultiHeadedAttention",
@@ -68,7 +74,6 @@ __all__ = [
     "TransformerEncoder",
     "asr_task",
     "check_short_utt",
-    "espnet_version",
     "force_gatherable",
     "make_pad_mask",
     "mel_filters_by",
@@ -192,11 +197,6 @@ def speech2text_class():
     from espnet2.bin.asr_inference import Speech2Text
 
     return Speech2Text
-
-
-def espnet_version() -> str:
-    """Return the version of the ESPnet installed, such as "202511"."""
-    return importlib.metadata.version("espnet")
 
 
 def model_downloader():

@@ -88,7 +88,7 @@ class Attending(Accelerated):
         """Whether it is plain: no norms of q and k, no causality, no other kernel."""
         parts = (attention.linear_q, attention.linear_k, attention.linear_v)
         norms = (attention.q_norm, attention.k_norm)
-        options = ("use_flash_attn", "use_sdpa", "zero_triu")
+        options = ("use_flash_attn", "zero_triu")
         return (
             all(type(part) in PLAIN_LINEAR and part.bias is not None for part in parts)
             and all(type(norm) is torch.nn.Identity for norm in norms)

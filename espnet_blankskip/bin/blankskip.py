@@ -13,6 +13,8 @@ import sys
 import warnings
 from typing import List, Optional
 
+from espnet_blankskip.espnet_version import ESPnetUnusable
+
 # verb -> (module, one-line help)
 COMMANDS = {
     "transcribe": (
@@ -89,12 +91,12 @@ def main(argv: Optional[List[str]] = None) -> int:
         print(f"blankskip: no command {argv[0]!r} (known: {known})", file=sys.stderr)
         return 2
     warnings.filterwarnings("ignore", category=FutureWarning)  # inside ESPnet
-    command = importlib.import_module(COMMANDS[argv[0]][0])
     try:
+        command = importlib.import_module(COMMANDS[argv[0]][0])
         return command.main(argv[1:]) or 0
     except BrokenPipeError:
         return 0  # the reader, such as head, has seen enough
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ESPnetUnusable) as error:
         print(f"blankskip {argv[0]}: {error}", file=sys.stderr)
         return 2
 

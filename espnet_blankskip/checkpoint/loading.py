@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from espnet_blankskip.checkpoint.model_building import build_asr_model
+from espnet_blankskip.encoders.input_layer_names import use_names_of
 
 _NAMES_SHOWN = 5
 
@@ -122,14 +123,15 @@ def load_weights(
 
     Args:
         model: Model to fill.
-        state: Weights by name.
+        state: Weights by name, as any ESPnet version names them.
         model_file: Where they came from, for messages.
         config: Where the model came from, for messages.
 
     Raises:
         ValueError: Names and shapes do not match exactly.
     """
-    own = model.state_dict()
+    own, state = model.state_dict(), dict(state)
+    use_names_of(own, state)
     where = f"{model_file} does not fit {config or 'the model'}: "
     for name in ("ctc.ctc_lo.bias", "ctc.ctc_lo.weight"):
         if name in own and name in state and own[name].shape != state[name].shape:

@@ -10,6 +10,7 @@ from espnet_blankskip.encoders.options import (
     GATE_HEADS,
     check_can_skip,
     check_choice,
+    check_espnet_options,
     check_plugin_version,
     check_train_skip,
     checked_gate_layers,
@@ -62,6 +63,7 @@ class GateSettings:
         requires_plugin: Optional[str] = None,
         **kwargs,
     ):
+        check_espnet_options(kwargs, super().__init__)
         super().__init__(*args, **kwargs)
         self.num_blocks = len(self.encoders)
         self.gate_layers = checked_gate_layers(gate_layers, self.num_blocks)

@@ -1,11 +1,12 @@
 """Checks of the encoders' options; every error names the option and its range."""
 
-from typing import List, Optional, Sequence, Union
+import inspect
+from typing import Callable, Iterable, List, Optional, Sequence, Union
 
 import torch
 
 from espnet_blankskip.gate import is_count
-from espnet_blankskip.upstream import LegacyRelPositionMultiHeadedAttention
+from espnet_blankskip.upstream import ESPNET, LegacyRelPositionMultiHeadedAttention
 from espnet_blankskip.version import __version__, is_older
 
 CONV_CONTEXTS = ("stale", "zero", "packed")
@@ -30,6 +31,22 @@ def checked_gate_layers(gate_layers: Sequence[int], num_blocks: int) -> List[int
             f"1..{num_blocks - 1} for num_blocks={num_blocks}"
         )
     return layers
+
+
+def check_espnet_options(given: Iterable[str], constructor: Callable) -> None:
+    """Check that the ESPnet at hand knows every option of its encoder.
+
+    Args:
+        given: names of options.
+        constructor: ``__init__`` of ESPnet's encoder.
+    """
+    known = inspect.signature(constructor).parameters
+    unknown = [option for option in given if option not in known]
+    if unknown:
+        raise ValueError(
+            f"{', '.join(unknown)}: no option of ESPnet {ESPNET.version}'s "
+            f"{constructor.__qualname__.split('.')[0]} or of the plugin"
+        )
 
 
 def check_train_skip(train_skip: Union[bool, float], skip_warmup_steps: int) -> None:

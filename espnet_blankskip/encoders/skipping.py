@@ -13,6 +13,7 @@ from torch import Tensor
 
 from espnet_blankskip.encoders.encoded_frames import MODES, EncodedFrames
 from espnet_blankskip.encoders.gate_settings import GateSettings
+from espnet_blankskip.encoders.input_layer_names import use_names_of
 from espnet_blankskip.encoders.input_padding import padding_hidden
 from espnet_blankskip.encoders.mixing import AllFrames, KeptFrames
 from espnet_blankskip.encoders.options import check_choice
@@ -43,6 +44,11 @@ class LayerSkipping(GateSettings):
         self.last_gate_logits = None  # (B, T), of a gate with a head of its own
         self._positions = PositionTables()
         self._warned_no_ctc = False
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        """Take the input layer's weights by the names of any ESPnet version."""
+        use_names_of([prefix + name for name in self.state_dict()], state_dict)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(
         self,
@@ -208,8 +214,9 @@ class LayerSkipping(GateSettings):
     def _subsample(self, xs_pad: Tensor, ilens: Tensor, prompt=None):
         """Run the input layer: states (B, T, D), positional encoding, lengths (B,).
 
-        An utterance gets the length that it has on its own. The stock mask counts up
-        to one output frame more where a longer neighbour pads the batch.
+        An utterance gets the length that it has on its own. The stock mask of ESPnet
+        202511 counts up to one output frame more where a longer neighbour pads the
+        batch.
         """
         too_short, limit = check_short_utt(self.embed, xs_pad.size(1))
         if too_short:

@@ -148,9 +148,9 @@ def unknown_keys(config: Dict[str, Any], known: Dict[str, Any]) -> List[str]:
 
 def is_newer(version: Any) -> bool:
     """Whether a config was written by a newer ESPnet than the one installed."""
-    from espnet_blankskip.upstream import espnet_version
+    from espnet_blankskip.upstream import ESPNET
 
     try:
-        return Version(str(version)) > Version(espnet_version())
+        return Version(str(version)) > Version(str(ESPNET.version))
     except InvalidVersion:
         return False

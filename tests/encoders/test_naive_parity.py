@@ -4,6 +4,7 @@ Outputs, depths and every gradient, in float64. ESPnet keeps its table of relati
 positions in float32 and the definition computes them exactly, hence 1e-6 there.
 """
 
+import inspect
 import itertools
 
 import pytest
@@ -12,6 +13,7 @@ from tiny_encoders import WIDTH, make_encoder, make_feats, splitting_ctc
 
 from espnet_blankskip import packing
 from espnet_blankskip.encoders.naive import naive_encode
+from espnet_blankskip.upstream import ConformerEncoder
 
 CONTEXTS = [
     pytest.param(
@@ -51,6 +53,9 @@ ARCHITECTURES = {
     "linear_input": dict(input_layer="linear"),
     "conditioning": dict(interctc_layer_idx=[1, 2, 3], interctc_use_conditioning=True),
 }
+
+if "use_sdpa" in inspect.signature(ConformerEncoder).parameters:  # since 2026
+    ARCHITECTURES["use_sdpa"] = dict(use_sdpa=True)
 
 
 def assert_parity(options, factorized=False, frames=58):

@@ -6,7 +6,14 @@ import pytest
 import torch
 from tiny_encoders import make_ctc, make_encoder, make_feats, splitting_ctc
 
+from espnet_blankskip.upstream import ESPNET
+
 REFUSED = {
+    "no_option_of_this_espnet": (
+        dict(use_sdpa_of_2040=True),
+        f"use_sdpa_of_2040: no option of ESPnet {ESPNET.version}'s ConformerEncoder",
+    ),
+    "misspelt": (dict(blank_treshold=0.9), "blank_treshold: no option"),
     "gate_at_last_layer": (dict(gate_layers=[5]), r"gate_layers=\[5\].*1\.\.4"),
     "gate_zero": (dict(gate_layers=[0]), r"gate_layers=\[0\].*1\.\.4"),
     "gates_unordered": (dict(gate_layers=[4, 2]), "gate_layers.*ascending"),

@@ -1,8 +1,12 @@
 """Contract 1: with nothing skipped it is ESPnet's encoder, bit for bit."""
 
+import inspect
+
 import pytest
 import torch
 from tiny_encoders import VOCAB, WIDTH, make_ctc, make_encoder, make_feats, make_stock
+
+from espnet_blankskip.upstream import ConformerEncoder
 
 STOCK_OPTIONS = {
     "defaults": {},
@@ -30,6 +34,8 @@ STOCK_OPTIONS = {
     "relu": dict(activation_type="relu"),
     "dropout": dict(dropout_rate=0.2, attention_dropout_rate=0.1),
 }
+if "use_sdpa" in inspect.signature(ConformerEncoder).parameters:  # since 2026
+    STOCK_OPTIONS["use_sdpa"] = dict(use_sdpa=True)
 UNGATED_OPTIONS = {
     "legacy": dict(rel_pos_type="legacy"),
     "conv1d": dict(positionwise_layer_type="conv1d"),
