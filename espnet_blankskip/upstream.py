@@ -37,9 +37,7 @@ _subsampling = _backend("transformer.subsampling")
 ConvolutionalPositionalEmbedding = _backend(
     "transformer.embedding"
 ).ConvolutionalPositionalEmbedding
-LegacyRelPositionMultiHeadedAttention = (
-    _attention.LegacyRelPositionMultiHeadedAttention
-)
+LegacyRelPositionMultiHeadedAttention = _attention.LegacyRelPositionMultiHeadedAttention
 MultiHeadedAttention = _attention.MultiHeadedAttention
 PositionwiseFeedForward = _backend(
     "transformer.positionwise_feed_forward"
