@@ -20,10 +20,10 @@ from benchmarks.asr_inference import espnet_recognizer, nbest
 from benchmarks.results import publish
 from benchmarks.timing import REPEATS, clock, environment, interleaved, median_ratio
 from espnet_blankskip.audio.reading import read_audio
-from espnet_blankskip.audio.utterance_list import read_utterances
 from espnet_blankskip.decoding.greedy import greedy_on_full_output
+from espnet_blankskip.evaluation.scoring import score_texts
 from espnet_blankskip.inference import BlankSkipSpeech2Text
-from espnet_blankskip.recipe.scoring import score_texts
+from espnet_blankskip.kaldi.utterance_list import read_utterances
 
 COLUMNS = ["decoding", "WER %", "RTF", "speed-up"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import soundfile
 
-from espnet_blankskip.audio.utterance_list import read_utterances
+from espnet_blankskip.kaldi.utterance_list import read_utterances
 
 RECIPE = Path("egs2_recipe/asr1")
 EXPERIMENT = RECIPE / "exp/asr_train_asr_fsdd_blankskip_conformer_raw_word"

@@ -23,12 +23,12 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from tqdm import tqdm
 
 from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
-from espnet_blankskip.audio.utterance_list import read_utterances
-from espnet_blankskip.decoding.hypothesis_folders import (
+from espnet_blankskip.decoding.recognition import Recognition
+from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.transcripts.hypothesis_folders import (
     remove_hypothesis_folders,
     write_hypothesis_folders,
 )
-from espnet_blankskip.decoding.recognition import Recognition
 
 SHOWN_FAILURES = 5
 

@@ -6,9 +6,7 @@ A verb is a module with ``main(argv) -> int`` and an argparse parser of its own
 leaves ``main`` is the user's to mend: one line on stderr and exit status 2.
 """
 
-import contextlib
 import importlib
-import io
 import sys
 import warnings
 from typing import List, Optional
@@ -44,15 +42,6 @@ COMMANDS = {
 }
 
 
-def quiet_import(module: str):
-    """Import a module without the greetings that ESPnet prints to stdout.
-
-    A command's stdout may be read by a program.
-    """
-    with contextlib.redirect_stdout(io.StringIO()):
-        return importlib.import_module(module)
-
-
 def usage() -> str:
     """The text of ``blankskip --help``."""
     width = max(map(len, COMMANDS))
@@ -82,7 +71,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         print(usage(), end="", file=sys.stdout if argv else sys.stderr)
         return 0 if argv else 2
     if argv[0] == "--version":
-        from espnet_blankskip import __version__
+        from espnet_blankskip.version import __version__
 
         print(f"espnet_blankskip {__version__}")
         return 0

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import List
 
-from espnet_blankskip.bin.blankskip import quiet_import
+from espnet_blankskip.terminal import quiet_import
 
 DEFAULT_MAX_UTTERANCES = 200
 
@@ -116,7 +116,7 @@ def main(argv: List[str]) -> int:
     args = get_parser().parse_args(argv)
     check_options(args)
     try:
-        report = quiet_import("espnet_blankskip.calibration.report")
+        report = quiet_import("espnet_blankskip.calibration.summary")
     except ModuleNotFoundError as error:
         if error.name not in ("jiwer", "matplotlib"):
             raise
@@ -169,8 +169,8 @@ def calibrate(args: argparse.Namespace, command: str):
     from espnet_blankskip.calibration import sweep as sweeps
     from espnet_blankskip.calibration.frontier import judge
     from espnet_blankskip.calibration.opening import open_candidate
-    from espnet_blankskip.calibration.report import Calibration
     from espnet_blankskip.calibration.speech_set import read_speech_set
+    from espnet_blankskip.calibration.summary import Calibration
 
     gates = grids.parse_gates(args.gate_layers)
     thresholds = grids.parse_numbers("--thresholds", args.thresholds, float)

@@ -4,7 +4,7 @@ import argparse
 import os
 from typing import List
 
-from espnet_blankskip.bin.blankskip import quiet_import
+from espnet_blankskip.terminal import quiet_import
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 import argparse
 from typing import List
 
-from espnet_blankskip.bin.blankskip import quiet_import
+from espnet_blankskip.terminal import quiet_import
 
 
 def get_parser() -> argparse.ArgumentParser:

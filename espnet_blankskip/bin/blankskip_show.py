@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import List, Optional
 
-from espnet_blankskip.bin.blankskip import quiet_import
 from espnet_blankskip.bin.recognition_options import (
     add_recognition_options,
     recognition_options,
 )
+from espnet_blankskip.terminal import quiet_import
 
 #: Shown of a longer file where nothing else is asked for, and the most there is room
 #: for.
@@ -61,7 +61,7 @@ def main(argv: List[str]) -> int:
             "needs matplotlib: pip install 'espnet_blankskip[recipe]'"
         ) from None
     from espnet_blankskip.audio.stream import AudioReader
-    from espnet_blankskip.transcripts.decoding import say_warnings_to
+    from espnet_blankskip.transcripts.decoder import say_warnings_to
 
     say_warnings_to(lambda line: print(f"blankskip show: {line}", file=sys.stderr))
     inference = quiet_import("espnet_blankskip.inference")

@@ -128,7 +128,7 @@ def _decode(
         lexicon=args.lexicon,
         lm_weight=args.lm_weight,
     )
-    from espnet_blankskip.transcripts.decoding import Decoder, say_warnings_to
+    from espnet_blankskip.transcripts.decoder import Decoder, say_warnings_to
 
     say_warnings_to(_say)
     if args.jobs > 1 and len(utterances) > 1:

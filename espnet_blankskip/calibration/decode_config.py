@@ -9,7 +9,7 @@ from espnet_blankskip.calibration.frontier import SKIP, Point, Verdict
 from espnet_blankskip.calibration.opening import Candidate
 from espnet_blankskip.calibration.speech_set import SpeechSet
 from espnet_blankskip.calibration.sweep import Sweep
-from espnet_blankskip.recipe.tables import write_whole
+from espnet_blankskip.kaldi.whole_file import write_whole
 
 
 def decode_config(

@@ -8,7 +8,7 @@ from espnet_blankskip.zoo.archive import open_checkpoint
 from espnet_blankskip.zoo.conversion_plan import ConversionOptions, plan_conversion
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.inspection import Inspection, look_inside
-from espnet_blankskip.zoo.loading import build_model, check_loadable, fill_model
+from espnet_blankskip.zoo.model_loading import build_model, check_loadable, fill_model
 from espnet_blankskip.zoo.weights import read_weights
 
 

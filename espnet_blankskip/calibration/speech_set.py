@@ -7,8 +7,8 @@ from typing import Dict, List, Optional
 import numpy as np
 
 from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
-from espnet_blankskip.audio.utterance_list import read_utterances
-from espnet_blankskip.recipe.measure import Utterance
+from espnet_blankskip.evaluation.measure import Utterance
+from espnet_blankskip.kaldi.utterance_list import read_utterances
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from espnet_blankskip.calibration.grid import GateSetting
 from espnet_blankskip.calibration.opening import Candidate
 from espnet_blankskip.calibration.speech_set import SpeechSet
 from espnet_blankskip.decoding.recognition import Recognition
-from espnet_blankskip.recipe.measure import (
+from espnet_blankskip.evaluation.measure import (
     Recognizer,
     Speed,
     Utterance,
@@ -18,8 +18,8 @@ from espnet_blankskip.recipe.measure import (
     speeds,
     spread_by_length,
 )
-from espnet_blankskip.recipe.scoring import score_texts
-from espnet_blankskip.recipe.settings import DENSE, INTERMEDIATE, SKIPPING, setting
+from espnet_blankskip.evaluation.modes import DENSE, INTERMEDIATE, SKIPPING, setting
+from espnet_blankskip.evaluation.scoring import score_texts
 
 TIMING_REPEATS = 5
 

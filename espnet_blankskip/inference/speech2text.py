@@ -12,17 +12,17 @@ from espnet_blankskip.acceleration import accelerate
 from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.audio.stream import Audio, AudioReader, Speech
 from espnet_blankskip.checkpoint import load_asr_model
+from espnet_blankskip.checkpoint.model_checks import (
+    check_device,
+    check_has_ctc,
+    model_sample_rate,
+)
 from espnet_blankskip.decoding.kept_frames import encoder_layers
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.search import build_search
 from espnet_blankskip.decoding.time_stamps import frame_clock, shortest_input
 from espnet_blankskip.inference.detokenization import token_writer
 from espnet_blankskip.inference.long_audio import Windowing
-from espnet_blankskip.inference.model_checks import (
-    check_device,
-    check_has_ctc,
-    model_sample_rate,
-)
 from espnet_blankskip.inference.run_time_gate import RunTimeGate
 from espnet_blankskip.inference.transcription import Transcriber
 from espnet_blankskip.inference.window_scoring import score_recordings
@@ -190,7 +190,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
         Raises:
             CheckpointError: It cannot be found or loaded; the message says why.
         """
-        from espnet_blankskip.zoo.loading import load_checkpoint
+        from espnet_blankskip.zoo.model_loading import load_checkpoint
 
         check_device(device, dtype)
         model, train_args, _ = load_checkpoint(

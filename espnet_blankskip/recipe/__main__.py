@@ -4,10 +4,10 @@ import signal
 import sys
 from typing import Optional, Sequence
 
+from espnet_blankskip.kaldi.lists import ListError
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.option_list import OptionError
-from espnet_blankskip.recipe.options import parse_options
-from espnet_blankskip.recipe.tables import ListError
-from espnet_blankskip.recipe.terminal import StageError
+from espnet_blankskip.recipe.option_parsing import parse_options
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

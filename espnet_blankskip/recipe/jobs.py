@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Protocol, Sequence
 
-from espnet_blankskip.recipe.tables import write_whole
-from espnet_blankskip.recipe.terminal import StageError
+from espnet_blankskip.kaldi.whole_file import write_whole
+from espnet_blankskip.recipe.errors import StageError
 
 TAIL_LINES = 15
 #: A shell tells of a signal by 128 and its number.

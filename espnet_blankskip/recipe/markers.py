@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from espnet_blankskip.recipe.tables import write_whole
+from espnet_blankskip.kaldi.whole_file import write_whole
 
 Facts = Dict[str, Any]
 

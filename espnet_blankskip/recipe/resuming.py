@@ -5,9 +5,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
+from espnet_blankskip.kaldi.lists import read_rows
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.markers import Facts, changed, write_marker
-from espnet_blankskip.recipe.tables import read_rows
-from espnet_blankskip.recipe.terminal import StageError, log
+from espnet_blankskip.terminal import log
 
 SHOWN = 3
 

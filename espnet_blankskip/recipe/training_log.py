@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Callable, Dict, Optional
 
 from espnet_blankskip.recipe.jobs import Followed
-from espnet_blankskip.recipe.terminal import ProgressBar
+from espnet_blankskip.terminal import ProgressBar
 
 BATCHES = re.compile(r"\[train\] mini-batch sizes summary: N-batch=(\d+)")
 EPOCH_BEGINS = re.compile(r"(\d+)/(\d+)epoch started")

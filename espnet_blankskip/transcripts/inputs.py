@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterable, Iterator, List, Sequence, Tuple
 
-from espnet_blankskip.audio.utterance_list import read_utterances
+from espnet_blankskip.kaldi.utterance_list import read_utterances
 
 #: What libsndfile reads under these names; other suffixes in a folder are passed over.
 AUDIO_SUFFIXES = frozenset(

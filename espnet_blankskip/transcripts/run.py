@@ -39,7 +39,7 @@ class Run:
         self._begin = self._shown = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
-            from espnet_blankskip.recipe.terminal import ProgressBar
+            from espnet_blankskip.terminal import ProgressBar
 
             self._bar = ProgressBar(
                 "transcribe", total, unit="file", delay=BAR_SECONDS, leave=False

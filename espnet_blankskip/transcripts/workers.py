@@ -8,7 +8,7 @@ import warnings
 from multiprocessing.connection import Connection, wait
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from espnet_blankskip.transcripts.decoding import Decoder, say_warnings_to
+from espnet_blankskip.transcripts.decoder import Decoder, say_warnings_to
 from espnet_blankskip.transcripts.inputs import Utterance
 from espnet_blankskip.transcripts.records import Outcome
 

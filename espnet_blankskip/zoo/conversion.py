@@ -14,8 +14,8 @@ import torch
 import yaml
 from tqdm import tqdm
 
-from espnet_blankskip import __version__
 from espnet_blankskip.decoding.time_stamps import shortest_input
+from espnet_blankskip.version import __version__
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.assets import set_asset
 from espnet_blankskip.zoo.comparison import (
@@ -33,7 +33,7 @@ from espnet_blankskip.zoo.conversion_plan import (
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.head_fit import blank_log_odds, fit_blank_row
 from espnet_blankskip.zoo.inspection import look_inside
-from espnet_blankskip.zoo.loading import (
+from espnet_blankskip.zoo.model_loading import (
     build_model,
     check_loadable,
     fill_model,
@@ -125,7 +125,7 @@ def _build_unconverted(plan: ConversionPlan, state, source: str):
 
 
 def _sample_rate(train_args) -> int:
-    from espnet_blankskip.inference.model_checks import model_sample_rate
+    from espnet_blankskip.checkpoint.model_checks import model_sample_rate
 
     return model_sample_rate(train_args)
 

@@ -17,7 +17,7 @@ tags:
 
 _WITHOUT_PLUGIN = """Without the plugin ESPnet does not know this encoder and stops with
 `--encoder must be one of (...)`; with an older plugin,
-`espnet_blankskip.zoo.loading.load_checkpoint` says which version to install.
+`espnet_blankskip.zoo.model_loading.load_checkpoint` says which version to install.
 """
 
 _LOADING = """## Use

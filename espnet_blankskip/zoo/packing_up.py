@@ -19,8 +19,8 @@ from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.assets import set_asset
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.inspection import Inspection, look_inside
-from espnet_blankskip.zoo.loading import check_loadable
 from espnet_blankskip.zoo.model_card import model_card
+from espnet_blankskip.zoo.model_loading import check_loadable
 from espnet_blankskip.zoo.requirements import (
     needs_plugin,
     plugin_requirement,

@@ -7,7 +7,7 @@ from typing import List, Optional
 import numpy as np
 
 from espnet_blankskip.audio.reading import BadAudio, read_audio
-from espnet_blankskip.audio.utterance_list import read_utterances
+from espnet_blankskip.kaldi.utterance_list import read_utterances
 from espnet_blankskip.zoo.errors import CheckpointError
 
 SYNTHETIC = "synthetic sound"

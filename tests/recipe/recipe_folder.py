@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from espnet_blankskip.recipe.tables import write_rows
+from espnet_blankskip.kaldi.lists import write_rows
 
 REPOSITORY = Path(__file__).parents[2]
 SETS = ("train_nodev", "train_dev", "test")

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from recipe_folder import REPOSITORY, environment, make_recipe, run_sh
 
-from espnet_blankskip.recipe.corpora import sources
+from espnet_blankskip.corpora import sources
 
 STAGES = ["--nj", "2", "--inference_nj", "2", "--asr_args", "--max_epoch 2"]
 STAGES += ["--inference_config", "conf/decode_asr_ctc_greedy.yaml"]

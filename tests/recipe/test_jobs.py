@@ -7,8 +7,8 @@ import time
 import pytest
 
 from espnet_blankskip.recipe.backends.local import Local, run_here
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
-from espnet_blankskip.recipe.terminal import StageError
 
 OK = "print('fine')"
 SLOW = "import time; time.sleep(1.0); print('fine')"

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 from recipe_folder import RATE, SETS, make_data, tone
 
+from espnet_blankskip.kaldi.lists import read_table, write_rows
 from espnet_blankskip.recipe.__main__ import main
-from espnet_blankskip.recipe.tables import read_table, write_rows
 
 OPTIONS = ["--train_set", SETS[0], "--valid_set", SETS[1], "--test_sets", SETS[2]]
 OPTIONS += ["--fs", "8k", "--nj", "2"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from recipe_folder import REPOSITORY, environment, make_recipe, run_sh
 
-from espnet_blankskip.recipe.tables import read_table
+from espnet_blankskip.kaldi.lists import read_table
 
 SOURCE = Path(
     os.environ.get("MINI_AN4") or REPOSITORY.parent / "shared" / "data" / "mini_an4"

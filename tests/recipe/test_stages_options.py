@@ -9,7 +9,7 @@ from recipe_folder import make_recipe, run_sh
 from espnet_blankskip.recipe.__main__ import main
 from espnet_blankskip.recipe.layout import Layout
 from espnet_blankskip.recipe.option_list import OptionError
-from espnet_blankskip.recipe.options import parse_options
+from espnet_blankskip.recipe.option_parsing import parse_options
 
 SETS = ["--train_set", "tr", "--valid_set", "dev", "--test_sets", "eval"]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from recipe_folder import SETS, make_data
 
+from espnet_blankskip.evaluation.real_time_factor import write_real_time_factor
+from espnet_blankskip.kaldi.lists import read_table
 from espnet_blankskip.recipe.__main__ import main
-from espnet_blankskip.recipe.real_time_factor import write_real_time_factor
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.stages import training
-from espnet_blankskip.recipe.tables import read_table
-from espnet_blankskip.recipe.terminal import StageError
 from espnet_blankskip.recipe.training_log import TrainingProgress
 
 OPTIONS = ["--train_set", SETS[0], "--valid_set", SETS[1], "--test_sets", SETS[2]]

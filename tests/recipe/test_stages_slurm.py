@@ -11,10 +11,10 @@ import pytest
 import soundfile
 from recipe_folder import RATE, environment, make_recipe, run_sh, tone
 
+from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
 from espnet_blankskip.recipe.backends import choose_backend, slurm
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
-from espnet_blankskip.recipe.tables import read_rows, read_table, write_rows
-from espnet_blankskip.recipe.terminal import StageError
 
 SCRIPT = Path(__file__).with_name("one_node_slurm.sh")
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scancel")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from espnet_blankskip.recipe.tables import ListError, read_rows, write_rows
-from espnet_blankskip.recipe.transcripts import (
+from espnet_blankskip.kaldi.lists import ListError, read_rows, write_rows
+from espnet_blankskip.recipe.transcript_checks import (
     tell_too_long_transcripts,
     tell_unknown_tokens,
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espnet_blankskip.recipe.options import parse_options
+from espnet_blankskip.recipe.option_parsing import parse_options
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.statistics_facts import statistics_facts
 

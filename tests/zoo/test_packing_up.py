@@ -16,7 +16,7 @@ import espnet_blankskip
 from espnet_blankskip.upstream import model_downloader
 from espnet_blankskip.zoo import CheckpointError
 from espnet_blankskip.zoo.archive import open_checkpoint
-from espnet_blankskip.zoo.loading import load_checkpoint
+from espnet_blankskip.zoo.model_loading import load_checkpoint
 from espnet_blankskip.zoo.packing_up import pack_checkpoint
 
 TABLE = """# RESULTS

@@ -3,7 +3,7 @@
 #
 # usage: local/data.sh [--corpus CORPUS] [options]
 # Corpora (fsdd, mini_an4, an4, librispeech_100, librispeech, aishell, synthetic,
-# lhotse:NAME) and options are those of python3 -m espnet_blankskip.recipe.corpora
+# lhotse:NAME) and options are those of python3 -m espnet_blankskip.corpora
 # (--help lists them); db.sh says where the corpora are.
 set -e
 set -u
@@ -45,6 +45,6 @@ if [ -f ./path.sh ]; then
 fi
 
 SECONDS=0
-python3 -m espnet_blankskip.recipe.corpora "${corpus}" --output data \
+python3 -m espnet_blankskip.corpora "${corpus}" --output data \
     --downloads downloads "${options[@]+"${options[@]}"}"
 echo "local/data.sh: data of ${corpus} is ready. [elapsed=${SECONDS}s]"

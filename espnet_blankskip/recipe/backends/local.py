@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence
 
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
-from espnet_blankskip.recipe.terminal import StageError
 
 POLL_SECONDS = 0.2
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -13,13 +13,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, List, Optional, Set
 
+from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.command_line import CommandLine
 from espnet_blankskip.recipe.backends.local import THREAD_VARIABLES
 from espnet_blankskip.recipe.backends.slurm_conf import SlurmConf
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.jobs import JobArray
-from espnet_blankskip.recipe.tables import write_whole
-from espnet_blankskip.recipe.terminal import StageError
-from espnet_blankskip.recipe.terminal import log as tell
+from espnet_blankskip.terminal import log as tell
 
 POLL_SECONDS = 1.0
 #: Between two looks into the queue, which costs the controller something.

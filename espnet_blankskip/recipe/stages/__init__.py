@@ -11,13 +11,13 @@ from espnet_blankskip.recipe.stages.audio import (
     format_audio,
     perturb_speed,
 )
-from espnet_blankskip.recipe.stages.decoding import decode
+from espnet_blankskip.recipe.stages.decoding_jobs import decode
 from espnet_blankskip.recipe.stages.preparation import prepare_data
 from espnet_blankskip.recipe.stages.results import pack, score
 from espnet_blankskip.recipe.stages.statistics import collect_statistics
 from espnet_blankskip.recipe.stages.tokens import make_token_list
 from espnet_blankskip.recipe.stages.training import train
-from espnet_blankskip.recipe.terminal import log
+from espnet_blankskip.terminal import log
 
 STAGES: Dict[int, Callable[[RecipeRun], None]] = {
     1: prepare_data,

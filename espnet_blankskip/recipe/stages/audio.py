@@ -2,32 +2,28 @@
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 import soundfile
 import soxr
 
 from espnet_blankskip.audio.reading import BadAudio
-from espnet_blankskip.recipe.layout import DATA
-from espnet_blankskip.recipe.recipe_run import RecipeRun
-from espnet_blankskip.recipe.tables import (
-    read_rows,
-    read_table,
-    write_rows,
-    write_whole,
-)
-from espnet_blankskip.recipe.terminal import StageError, log
-from espnet_blankskip.recipe.utterances import (
+from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
+from espnet_blankskip.kaldi.utterances import (
     DROPPED,
     Problem,
     Utterance,
-    for_all,
     list_utterances,
-    report_dropped,
     write_lists,
 )
+from espnet_blankskip.kaldi.whole_file import write_whole
+from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.layout import DATA
+from espnet_blankskip.recipe.recipe_run import RecipeRun
+from espnet_blankskip.terminal import ProgressBar, log
 
 MARKER = ".done"
 
@@ -45,6 +41,25 @@ class FolderInMaking:
         """Put the folder in its place."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.replace(self.partial, self.path)
+
+
+def for_all(
+    function: Callable, items: List, threads: int, description: str
+) -> Iterable:
+    """Results of a function that spends its time in libsndfile or soxr, in order."""
+    with ThreadPoolExecutor(threads) as pool:
+        with ProgressBar(description, len(items), unit="utt") as bar:
+            for result in pool.map(function, items):
+                bar.update()
+                yield result
+
+
+def report_dropped(number: int, folder: Path, total: int, problems: List[Problem]):
+    """One line for every utterance left out, and one that counts them."""
+    for utt_id, reason in problems:
+        log(f"Stage {number}: dropped {utt_id}: {reason}")
+    # A transcript without audio was never one of the utterances of wav.scp.
+    log(f"Stage {number}: {folder}: {total} utterances kept, {len(problems)} dropped")
 
 
 def write_audio(number: int, path: Path, audio: np.ndarray, rate: int) -> None:

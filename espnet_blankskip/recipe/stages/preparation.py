@@ -4,9 +4,10 @@ import os
 import subprocess
 from pathlib import Path
 
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.layout import DATA
 from espnet_blankskip.recipe.recipe_run import RecipeRun
-from espnet_blankskip.recipe.terminal import StageError, log
+from espnet_blankskip.terminal import log
 
 SCRIPT = Path("local/data.sh")
 

@@ -4,14 +4,15 @@ import os
 import subprocess
 from typing import Dict
 
+from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.local import run_here
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.layout import Decoding
 from espnet_blankskip.recipe.markers import content, identity
 from espnet_blankskip.recipe.recipe_run import RecipeRun
-from espnet_blankskip.recipe.stages.decoding import OWN_DECODER, decoder_module
+from espnet_blankskip.recipe.stages.decoding_jobs import OWN_DECODER, decoder_module
 from espnet_blankskip.recipe.stages.training import missing_model
-from espnet_blankskip.recipe.tables import write_whole
-from espnet_blankskip.recipe.terminal import StageError, log
+from espnet_blankskip.terminal import log
 
 
 def score(run: RecipeRun) -> None:
@@ -29,7 +30,7 @@ def score(run: RecipeRun) -> None:
 
 def score_set(run: RecipeRun, decoding: Decoding, test_set: str) -> Dict[str, dict]:
     """Score one result folder; nothing is run, so it is not worth reusing."""
-    from espnet_blankskip.recipe.scoring import score_folder
+    from espnet_blankskip.evaluation.scoring import score_folder
 
     layout = run.layout
     folder = layout.results(decoding, test_set)
@@ -76,7 +77,7 @@ def report(run: RecipeRun) -> None:
             print(results.read_text(encoding="utf-8"))
             continue
         command = run.module(
-            "espnet_blankskip.recipe.report",
+            "espnet_blankskip.evaluation.report",
             *("--asr_exp", layout.asr_exp, "--test_set", test_set),
             *("--asr_model_file", layout.model.name, "--dumpdir", run.options.dumpdir),
             *("--inference_configs", *(d.config for d in own if d.config)),

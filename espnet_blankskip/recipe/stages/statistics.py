@@ -5,6 +5,12 @@ import shutil
 from pathlib import Path
 from typing import List
 
+from espnet_blankskip.kaldi.lists import (
+    count_lines,
+    read_rows,
+    split_rows,
+    write_rows,
+)
 from espnet_blankskip.recipe.backends.local import run_here
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 from espnet_blankskip.recipe.recipe_run import RecipeRun
@@ -15,14 +21,8 @@ from espnet_blankskip.recipe.resuming import (
     missing_parts,
 )
 from espnet_blankskip.recipe.statistics_facts import statistics_facts
-from espnet_blankskip.recipe.tables import (
-    count_lines,
-    read_rows,
-    split_rows,
-    write_rows,
-)
-from espnet_blankskip.recipe.terminal import ProgressBar, log
-from espnet_blankskip.recipe.transcripts import tell_too_long_transcripts
+from espnet_blankskip.recipe.transcript_checks import tell_too_long_transcripts
+from espnet_blankskip.terminal import ProgressBar, log
 
 PARTS = ("train", "valid")
 

@@ -4,12 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
+from espnet_blankskip.kaldi.lists import read_rows
+from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.local import run_here
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.markers import content
 from espnet_blankskip.recipe.recipe_run import RecipeRun
-from espnet_blankskip.recipe.tables import read_rows, write_whole
-from espnet_blankskip.recipe.terminal import StageError, log
-from espnet_blankskip.recipe.transcripts import tell_unknown_tokens
+from espnet_blankskip.recipe.transcript_checks import tell_unknown_tokens
+from espnet_blankskip.terminal import log
 
 #: sentencepiece puts <unk>, <s> and </s> first; ESPnet has its own symbols for them.
 SENTENCEPIECE_SYMBOLS = 3

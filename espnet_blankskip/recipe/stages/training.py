@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import List
 
 from espnet_blankskip.recipe.backends.local import Local, run_here
+from espnet_blankskip.recipe.errors import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 from espnet_blankskip.recipe.markers import Facts, changed, content, write_marker
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.stages.statistics import PARTS
-from espnet_blankskip.recipe.terminal import StageError, log
 from espnet_blankskip.recipe.training_log import TrainingProgress
+from espnet_blankskip.terminal import log
 
 CHECKPOINT = "checkpoint.pth"
 #: ESPnet overwrites its checkpoint in place; this is the last one written whole.

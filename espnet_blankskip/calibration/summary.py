@@ -1,0 +1,305 @@
+"""A calibration in words and tables: for the terminal, the page and programs."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import List, Sequence
+
+from espnet_blankskip.calibration.chart import Chart, make_chart
+from espnet_blankskip.calibration.decode_config import convert_command
+from espnet_blankskip.calibration.frontier import (
+    SKIP,
+    UNJUDGED,
+    Layer,
+    Point,
+    Verdict,
+    pareto,
+)
+from espnet_blankskip.calibration.opening import Candidate
+from espnet_blankskip.calibration.page import page
+from espnet_blankskip.calibration.picture import draw_frontier
+from espnet_blankskip.calibration.speech_set import SpeechSet
+from espnet_blankskip.calibration.sweep import Sweep
+from espnet_blankskip.evaluation.results_file import environment, markdown_table
+from espnet_blankskip.kaldi.whole_file import write_whole
+
+SHOWN_FAILURES = 5
+PICTURE, PAGE, POINTS = "frontier.png", "frontier.html", "points.json"
+COLUMNS = ("gate", "threshold", "extension", "loss", "kept %", "encoder RTF")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Everything there is to say.
+
+    Attributes:
+        candidate: the checkpoint.
+        speech: the data.
+        sweep: the measurements.
+        verdict: what to do.
+        max_wer_loss: the loss that was allowed.
+        num_threads: threads of torch.
+        command: the command line.
+    """
+
+    candidate: Candidate
+    speech: SpeechSet
+    sweep: Sweep
+    verdict: Verdict
+    max_wer_loss: float
+    num_threads: int
+    command: str
+
+    @property
+    def wer_name(self) -> str:
+        """Heading of a WER column; says what it is measured against."""
+        return "WER %" if self.speech.has_text else "WER % against dense"
+
+    @property
+    def title(self) -> str:
+        """The checkpoint and the data."""
+        found = self.candidate.found
+        model = f" ({found.model_file})"
+        if found.source.endswith(found.model_file):
+            model = ""
+        return f"{found.source}{model} on {self.speech.name}"
+
+
+def terminal_text(c: Calibration) -> str:
+    """Return what the command prints."""
+    best = pareto(c.sweep.points, c.sweep.dense)
+    shown = best or c.sweep.points
+    heading = "Frontier: no other point is both faster and better"
+    if not best:
+        heading = "No point is faster or better than the dense pass"
+    lines = [
+        c.title,
+        f"{data_line(c)}",
+        "",
+        "Final and intermediate layer on every frame, before anything is skipped:",
+        "",
+        _markdown(layer_rows(c)),
+        "",
+        f"{heading} ({len(best)} of {len(c.sweep.points)} measured):",
+        "",
+        _markdown(point_rows(c, shown)),
+        "",
+        timing_line(c),
+        *caution_lines(c),
+        "",
+        f"{c.verdict.kind}: {c.verdict.reason}",
+    ]
+    if c.verdict.kind == SKIP:
+        lines += advice_lines(c)
+    return "\n".join(lines)
+
+
+def layer_rows(c: Calibration) -> List[List[str]]:
+    """Header and rows of the final and intermediate layers."""
+    dense = c.sweep.dense
+    rows = [["frames stop at", c.wer_name, "encoder RTF", "speed-up"]]
+    rows.append(_layer_row(f"layer {dense.number} (final, dense)", dense))
+    rows += [_layer_row(f"layer {g.number} (intermediate)", g) for g in c.sweep.gates]
+    return rows
+
+
+def _layer_row(name: str, layer: Layer) -> List[str]:
+    return [
+        name,
+        f"{layer.wer:.2f}",
+        f"{layer.encoder_rtf:.4f}",
+        f"{layer.speed_up:.2f}x",
+    ]
+
+
+def point_rows(c: Calibration, points: Sequence[Point]) -> List[List[str]]:
+    """Header and one row per point; the recommended one is starred."""
+    gate, threshold, extension, *rest = COLUMNS
+    rows = [[gate, threshold, extension, c.wer_name, *rest, "speed-up"]]
+    for p in points:
+        star = " *" if p is c.verdict.point else ""
+        rows.append(
+            [
+                f"{p.setting.gates}{star}",
+                f"{p.setting.blank_threshold:g}",
+                str(p.setting.spike_extension),
+                f"{p.wer:.2f}",
+                f"{p.wer - c.sweep.dense.wer:+.2f}",
+                f"{p.kept:.1f}",
+                f"{p.encoder_rtf:.4f}",
+                f"{p.speed_up:.2f}x",
+            ]
+        )
+    return rows
+
+
+def data_line(c: Calibration) -> str:
+    """The data in one line."""
+    speech = c.speech
+    line = (
+        f"{len(speech.utterances)} of {speech.listed} utterances, "
+        f"{speech.seconds / 60:.1f} minutes, {c.sweep.words} words"
+    )
+    if speech.failed:
+        line += f", {len(speech.failed)} left out"
+    if not speech.has_text:
+        line += "; no transcripts: the dense pass is the reference"
+    return line
+
+
+def timing_line(c: Calibration) -> str:
+    """How speed was measured, in one line."""
+    encoder = c.candidate.speech2text.asr_model.encoder
+    threads = f"{c.num_threads} thread" + "s" * (c.num_threads > 1)
+    return (
+        "Speed-up: front-end, encoder, CTC head and greedy search against the dense "
+        f"pass, {threads} of the CPU, one utterance at a time, all settings taking "
+        f"turns; medians of {c.sweep.repeats} repeats on {c.sweep.timed} utterances. "
+        f"conv_context {encoder.conv_context}, attn_context {encoder.attn_context}."
+    )
+
+
+def caution_lines(c: Calibration) -> List[str]:
+    """What the numbers cannot tell."""
+    lines = []
+    one_word = 100.0 / max(1, c.sweep.words)
+    if one_word > c.max_wer_loss:
+        lines.append(
+            f"Caution: one wrong word is {one_word:.2f} WER here, more than "
+            f"--max-wer-loss {c.max_wer_loss:g}: use more data before relying on this."
+        )
+    for gate in c.sweep.gates if c.verdict.kind != UNJUDGED else ():
+        if gate.wer < c.sweep.dense.wer:
+            lines.append(
+                f"Caution: layer {gate.number} alone makes fewer errors than the final "
+                "layer, which may be chance: with more data it may turn out that the "
+                "deep layers are not trained yet."
+            )
+    if not c.speech.has_text:
+        lines.append(
+            "Caution: without transcripts it cannot be seen whether the checkpoint is "
+            "any good, nor whether a gate layer is better than the final one."
+        )
+    if not c.candidate.reads_labels_at_gate:
+        lines.append(
+            "The gate has a head of its own, which predicts blank and no labels, so "
+            "there is no intermediate WER."
+        )
+    if c.speech.failed:
+        names = list(c.speech.failed)
+        more = len(names) - SHOWN_FAILURES
+        listed = ", ".join(names[:SHOWN_FAILURES])
+        listed += f" and {more} more" if more > 0 else ""
+        lines.append(f"Left out {len(names)} utterances: {listed} (see {POINTS}).")
+    return lines
+
+
+def advice_lines(c: Calibration) -> List[str]:
+    """What to do with a recommended point."""
+    point, dense = c.verdict.point, c.sweep.dense
+    lines = [
+        f"  {point.setting.name}: WER {point.wer:.2f} % ({point.wer - dense.wer:+.2f}),"
+        f" {point.kept:.1f} % of the frames kept, {point.speed_up:.2f}x as fast",
+        "  It was chosen on this data; confirm it on a set that it was not chosen on.",
+    ]
+    for gate in c.sweep.gates:
+        enough = gate.wer <= dense.wer + c.max_wer_loss + 1e-9
+        if enough and gate.speed_up > point.speed_up:
+            lines.append(
+                f"  Note: layer {gate.number} alone is within the loss too, at "
+                f"{gate.speed_up:.2f}x (mode: intermediate)."
+            )
+    if c.candidate.converted:
+        lines.append(f"  To decode so, first: {convert_command(c.candidate, point)}")
+    return lines
+
+
+def write_outputs(c: Calibration, folder: Path) -> List[Path]:
+    """Write picture, page and points into a folder; return their paths.
+
+    Raises:
+        OSError: it cannot be written to.
+    """
+    chart = make_chart(c.sweep, c.verdict, c.max_wer_loss)
+    against = "" if c.speech.has_text else ", against its own output"
+    y_label = (
+        f"WER points lost (dense: {c.sweep.dense.wer:.2f} %{against}; lower is better)"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / PICTURE, folder / PAGE, folder / POINTS]
+    name = Path(c.candidate.found.source).name
+    title = f"{name}: what skipping saves and costs"
+    draw_frontier(chart, title, y_label, paths[0])
+    write_whole(paths[1], _page(c, chart, y_label))
+    write_whole(paths[2], json.dumps(to_dict(c), indent=2) + "\n")
+    return paths
+
+
+def _page(c: Calibration, chart: Chart, y_label: str) -> str:
+    sentence = f"{c.verdict.kind}: {c.verdict.reason}."
+    if c.verdict.point is not None:
+        sentence = f"{c.verdict.point.setting.name}: {c.verdict.reason}."
+    return page(
+        title=c.title,
+        chart=chart,
+        y_label=y_label,
+        dense_wer=c.sweep.dense.wer,
+        verdict=("skip" if c.verdict.kind == SKIP else "no", sentence),
+        layer_table=layer_rows(c),
+        point_table=point_rows(c, [m.point for m in chart.marks]),
+        notes=[
+            data_line(c),
+            timing_line(c),
+            *caution_lines(c),
+            *(f"{name}: {value}" for name, value in environment(c.num_threads)),
+            f"command: {c.command}",
+        ],
+    )
+
+
+def to_dict(c: Calibration) -> dict:
+    """Plain values of everything that was measured, for JSON."""
+    best = pareto(c.sweep.points, c.sweep.dense)
+    return {
+        "checkpoint": c.candidate.found.source,
+        "model_file": c.candidate.found.model_file,
+        "data": c.speech.name,
+        "wer_against": "transcripts" if c.speech.has_text else "dense",
+        "utterances": len(c.speech.utterances),
+        "words": c.sweep.words,
+        "failed": c.speech.failed,
+        "max_wer_loss": c.max_wer_loss,
+        "verdict": c.verdict.kind,
+        "reason": c.verdict.reason,
+        "dense": _layer_dict(c.sweep.dense),
+        "intermediate": [_layer_dict(g) for g in c.sweep.gates],
+        "points": [
+            {
+                **asdict(p.setting),
+                "wer": p.wer,
+                "kept": p.kept,
+                "encoder_rtf": p.encoder_rtf,
+                "speed_up": p.speed_up,
+                "on_frontier": p in best,
+                "recommended": p is c.verdict.point,
+            }
+            for p in c.sweep.points
+        ],
+        "timed_utterances": c.sweep.timed,
+        "timing_repeats": c.sweep.repeats,
+        "environment": dict(environment(c.num_threads)),
+        "command": c.command,
+    }
+
+
+def _layer_dict(layer: Layer) -> dict:
+    return {
+        "layer": layer.number,
+        "wer": layer.wer,
+        "encoder_rtf": layer.encoder_rtf,
+        "speed_up": layer.speed_up,
+    }
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    return markdown_table(rows[0], rows[1:])

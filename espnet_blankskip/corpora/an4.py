@@ -1,0 +1,179 @@
+"""CMU's AN4 corpus: people spell and read addresses, names, dates and numbers.
+
+lhotse has no recipe for it. Its files are in NIST SPHERE format, which libsndfile
+reads; the data folders hold them as wav.
+"""
+
+import re
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, Iterator, List
+
+import numpy as np
+import soundfile
+from tqdm import tqdm
+
+from espnet_blankskip.audio.reading import BadAudio, read_audio
+from espnet_blankskip.corpora.corpus_options import CorpusOptions
+from espnet_blankskip.corpora.dropped import report_dropped
+from espnet_blankskip.corpora.sources import (
+    SourceMissing,
+    fetch_archive,
+    find_source,
+    unpack,
+)
+from espnet_blankskip.corpora.staging import StagedSets
+
+SAMPLING_RATE = 16000
+ARCHIVE_NAME = "an4_sphere.tar.gz"
+#: The second one is ESPnet's copy.
+ARCHIVE_URLS = (
+    f"http://www.speech.cs.cmu.edu/databases/an4/{ARCHIVE_NAME}",
+    f"https://huggingface.co/datasets/espnet/an4/resolve/main/{ARCHIVE_NAME}",
+)
+PARTS = {"train": "an4_clstk", "test": "an4test_clstk"}
+#: As in ESPnet's recipe: the first ones in the order of their ids.
+DEV_UTTERANCES = 100
+
+#: ``<s> MARCH THIRD </s> (cen8-fbbh-b)``; the sentence marks are optional.
+TRANSCRIPT = re.compile(
+    r"(?:<s>\s+)?(?P<words>.*?)(?:\s+</s>)?\s*\("
+    r"(?P<prompt>[^-()]+)-(?P<speaker>[^-()]+)-(?P<take>[^-()]+)\)"
+)
+
+
+@dataclass(frozen=True, order=True)
+class Utterance:
+    """One utterance of AN4."""
+
+    utt_id: str
+    speaker: str
+    text: str
+    sphere: Path
+
+
+@contextmanager
+def an4_root(source: Path, archive_name: str = ARCHIVE_NAME) -> Iterator[Path]:
+    """The ``an4`` folder of an archive, or of a folder that holds one or is one.
+
+    Raises:
+        SourceMissing: If there is none.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = source / archive_name if source.is_dir() else source
+        folder = source
+        if archive.is_file():
+            folder = Path(scratch) / "unpacked"
+            unpack(archive, folder)
+        for root in (folder, folder / "an4", folder / "downloads" / "an4"):
+            if (root / "etc").is_dir() and (root / "wav").is_dir():
+                yield root
+                return
+    raise SourceMissing(f"no {archive_name} or an4/etc and an4/wav in {source}")
+
+
+def read_part(root: Path, part: str) -> List[Utterance]:
+    """Utterances of ``train`` or ``test``, sorted by id.
+
+    Raises:
+        ValueError: If a transcript line cannot be understood.
+    """
+    utterances = []
+    transcripts = root / "etc" / f"an4_{part}.transcription"
+    if not transcripts.is_file():
+        raise SourceMissing(f"{transcripts} is missing")
+    for line in transcripts.read_text(encoding="utf-8").splitlines():
+        if not line.strip():
+            continue
+        match = TRANSCRIPT.fullmatch(line.strip())
+        if match is None:
+            raise ValueError(f"an4: {transcripts.name}: cannot read {line!r}")
+        prompt, speaker, take = match["prompt"], match["speaker"], match["take"]
+        sphere = root / "wav" / PARTS[part] / speaker / f"{prompt}-{speaker}-{take}.sph"
+        utt_id = f"{speaker}-{prompt}-{take}"
+        utterances.append(Utterance(utt_id, speaker, match["words"], sphere))
+    return sorted(utterances)
+
+
+def write_set(
+    sets: StagedSets, name: str, utterances: List[Utterance], untold: Dict[str, str]
+) -> None:
+    """Fill one data folder, converting SPHERE to wav.
+
+    Args:
+        sets: Where it goes.
+        name: Name of the set.
+        utterances: What goes into it.
+        untold: Audio of the part that has no transcript, with the reason.
+    """
+    folder = sets.open(name)
+    folder.dropped.update(untold)
+    for utterance in tqdm(utterances, desc=f"converting {name}"):
+        try:
+            audio = read_sphere(utterance)
+        except BadAudio as problem:
+            folder.dropped[utterance.utt_id] = problem.reason
+        else:
+            folder.add(utterance.utt_id, utterance.speaker, utterance.text, audio)
+    report_dropped(folder)
+
+
+def read_sphere(utterance: Utterance) -> np.ndarray:
+    """16-bit samples (samples,).
+
+    Raises:
+        BadAudio: If it cannot be read or has another format.
+    """
+    read_audio(utterance.sphere, utterance.utt_id, SAMPLING_RATE)
+    audio, _ = soundfile.read(utterance.sphere, dtype="int16")
+    if audio.ndim != 1:
+        raise BadAudio(utterance.utt_id, f"has {audio.shape[1]} channels, 1 expected")
+    return audio
+
+
+def without_transcript(
+    root: Path, part: str, utterances: List[Utterance]
+) -> Dict[str, str]:
+    """Audio files of a part that no transcript belongs to, by their name."""
+    listed = {utterance.sphere.stem for utterance in utterances}
+    recorded = {path.stem for path in (root / "wav" / PARTS[part]).rglob("*.sph")}
+    return {name: "has audio and no transcript" for name in recorded - listed}
+
+
+def write_sets(sets: StagedSets, root: Path, dev_utterances: int) -> None:
+    """Make train_nodev, train_dev and test of an ``an4`` folder."""
+    train, test = read_part(root, "train"), read_part(root, "test")
+    untold = without_transcript(root, "train", train)
+    write_set(sets, "train_nodev", train[dev_utterances:], untold)
+    write_set(sets, "train_dev", train[:dev_utterances], {})
+    write_set(sets, "test", test, without_transcript(root, "test", test))
+
+
+def make(sets: StagedSets, options: CorpusOptions) -> None:
+    """Make train_nodev, train_dev and test.
+
+    Raises:
+        SourceMissing: If the corpus is not there and cannot be fetched.
+    """
+    source = find_source("AN4", "an4", options.downloads)
+    if source is None:
+        source = fetch_first(options.downloads / "an4")
+    with an4_root(source) as root:
+        write_sets(sets, root, DEV_UTTERANCES)
+
+
+def fetch_first(folder: Path) -> Path:
+    """Fetch the archive from the first address that has it.
+
+    Raises:
+        SourceMissing: If none has; the message gives each one's reason.
+    """
+    reasons = []
+    for url in ARCHIVE_URLS:
+        try:
+            return fetch_archive(url, folder)
+        except SourceMissing as reason:
+            reasons.append(str(reason))
+    raise SourceMissing(f"set AN4 to the corpus an4: {'; '.join(reasons)}")

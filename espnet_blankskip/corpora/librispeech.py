@@ -1,0 +1,106 @@
+"""LibriSpeech, through lhotse: read English, https://www.openslr.org/12.
+
+The sets have the names of ESPnet's recipes: ``train_960`` or ``train_clean_100``,
+``dev`` (both dev parts), and each dev and test part on its own.
+"""
+
+from pathlib import Path
+from typing import Dict, Sequence
+
+from espnet_blankskip.corpora import lhotse_recipes
+from espnet_blankskip.corpora.corpus_options import CorpusOptions
+from espnet_blankskip.corpora.dropped import unpaired
+from espnet_blankskip.corpora.manifests import Split, write_set
+from espnet_blankskip.corpora.sources import (
+    SourceMissing,
+    find_given,
+    require_disk,
+    was_unpacked,
+)
+from espnet_blankskip.corpora.splits import read_splits
+from espnet_blankskip.corpora.staging import StagedSets
+
+FOLDER = "LibriSpeech"
+HELD_OUT = ("dev-clean", "dev-other", "test-clean", "test-other")
+#: Archives in GB; unpacked they take about as much again.
+ARCHIVE_GB = {
+    "train-clean-100": 6.4,
+    "train-clean-360": 23.1,
+    "train-other-500": 30.6,
+}
+HELD_OUT_GB = 0.35
+
+
+def make(
+    sets: StagedSets, options: CorpusOptions, train_set: str, *train_parts: str
+) -> None:
+    """Make the training set of the given parts, and all dev and test sets.
+
+    Raises:
+        SourceMissing: If parts are not there and cannot be fetched.
+        ValueError: If the folder is not LibriSpeech's or too much of it is broken.
+    """
+    parts = (*train_parts, *HELD_OUT)
+    root = find_root(parts, options.downloads)
+    dropped = {part: compare(root / part) for part in parts}
+    arguments = {"dataset_parts": parts, "num_jobs": options.nj}
+    splits = read_splits(lhotse_recipes.prepare("librispeech", root, arguments))
+
+    def write(name: str, content: Sequence[str]) -> None:
+        faults = {u: why for part in content for u, why in dropped[part].items()}
+        write_set(sets, name, Split.joined(splits[part] for part in content), faults)
+
+    write(train_set, train_parts)
+    write("dev", ("dev-clean", "dev-other"))
+    for part in HELD_OUT:
+        write(part.replace("-", "_"), (part,))
+
+
+def find_root(parts: Sequence[str], downloads: Path) -> Path:
+    """The folder that holds the parts; missing ones are fetched into ``downloads``.
+
+    Raises:
+        SourceMissing: If the user's folder lacks parts, or fetching fails.
+        OSError: If the disk cannot hold what has to be fetched.
+    """
+    given = find_given("LIBRISPEECH", "librispeech", downloads)
+    if given is None:
+        root = downloads / FOLDER
+        missing = [
+            part
+            for part in parts
+            if not was_unpacked(root / part, downloads / f"{part}.tar.gz")
+        ]
+        if missing:
+            gigabytes = 2 * sum(ARCHIVE_GB.get(part, HELD_OUT_GB) for part in missing)
+            require_disk(downloads, gigabytes, f"LibriSpeech's {', '.join(missing)}")
+            lhotse_recipes.download(
+                "librispeech", target_dir=downloads, dataset_parts=missing
+            )
+        return root
+    root = given / FOLDER if (given / FOLDER).is_dir() else given
+    missing = [part for part in parts if not (root / part).is_dir()]
+    if missing:
+        raise SourceMissing(
+            f"LIBRISPEECH: {root} has no {', '.join(missing)}; it should be the folder"
+            f" {FOLDER} or the one that holds it"
+        )
+    return root
+
+
+def compare(part: Path) -> Dict[str, str]:
+    """Utterances that have audio or a transcript but not both, with the reason.
+
+    Raises:
+        ValueError: If a line of a transcript has no words, which lhotse cannot read,
+            or no utterance has both.
+    """
+    listed = set()
+    for transcripts in part.rglob("*.trans.txt"):
+        lines = transcripts.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, 1):
+            utt_id, _, words = line.strip().partition(" ")
+            if not words.strip():
+                raise ValueError(f"{transcripts}, line {number}: {utt_id} has no words")
+            listed.add(utt_id)
+    return unpaired(part, listed, {path.stem for path in part.rglob("*.flac")})

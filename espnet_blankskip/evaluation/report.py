@@ -1,0 +1,276 @@
+"""One table and two pictures of a trained experiment.
+
+`python -m espnet_blankskip.evaluation.report --asr_exp exp/asr_x --test_set test`
+decodes the test set with the same checkpoint run densely, skipping, and stopped at the
+gate, measures their speed side by side, prints one table and writes it into the
+experiment's `RESULTS.md` with everything needed to repeat it.
+"""
+
+import argparse
+import shlex
+import sys
+import warnings
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import torch
+
+from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
+from espnet_blankskip.evaluation.illustrations import (
+    choose_utterance,
+    depth_picture,
+    sweep_picture,
+)
+from espnet_blankskip.evaluation.measure import (
+    Accuracy,
+    Speed,
+    Utterance,
+    accuracy,
+    affordable,
+    run_settings,
+    speeds,
+    spread_by_length,
+)
+from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, table_settings
+from espnet_blankskip.evaluation.results_file import (
+    environment,
+    markdown_table,
+    speech_kind,
+    write_section,
+)
+from espnet_blankskip.inference import BlankSkipSpeech2Text
+from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.terminal import log
+
+THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99, 0.999)
+MIN_REPEATS = 7
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    parser = argparse.ArgumentParser(
+        prog="python -m espnet_blankskip.evaluation.report",
+        description="Error rates and speed of an experiment, dense against skipping",
+    )
+    parser.add_argument("--asr_exp", type=Path, required=True)
+    parser.add_argument("--asr_model_file", default="valid.loss.ave.pth")
+    parser.add_argument("--test_set", default="test")
+    parser.add_argument("--dumpdir", type=Path, default=Path("dump"))
+    parser.add_argument("--feats_type", default="raw")
+    parser.add_argument(
+        "--inference_configs",
+        nargs="*",
+        default=[],
+        help="Decode configs, one row each (default: dense, skipping, intermediate)",
+    )
+    parser.add_argument("--num_threads", type=int, default=1)
+    parser.add_argument(
+        "--timing_repeats",
+        type=int,
+        default=MIN_REPEATS,
+        help=f"Repeats of the speed measurement, at least {MIN_REPEATS}",
+    )
+    parser.add_argument(
+        "--timing_seconds",
+        type=float,
+        default=45.0,
+        help="Time to spend on it; as many utterances are measured as fit",
+    )
+    parser.add_argument("--sweep_seconds", type=float, default=45.0)
+    parser.add_argument("--thresholds", type=float, nargs="+", default=THRESHOLDS)
+    parser.add_argument(
+        "--utterance", help="Which one to draw (default: a typical one)"
+    )
+    return parser
+
+
+def main(cmd: Optional[Sequence[str]] = None) -> int:
+    """Measure, print, write; return the exit status (2 for wrong options)."""
+    words = list(sys.argv[1:] if cmd is None else cmd)
+    args = get_parser().parse_args(words)
+    # ESPnet's own, once per model, into the middle of a progress bar.
+    warnings.filterwarnings("ignore", message=".*cuda.amp.autocast")
+    command = shlex.join(["python", "-m", "espnet_blankskip.evaluation.report", *words])
+    try:
+        make_report(args, command)
+    except (ValueError, OSError) as error:
+        print(f"report: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def make_report(args: argparse.Namespace, command: str) -> None:
+    """Do all of it for one test set.
+
+    Args:
+        args: Options of `get_parser`.
+        command: The command line, to be written beside the results.
+
+    Raises:
+        ValueError, OSError: An option is wrong, or a file cannot be used.
+    """
+    if args.timing_repeats < MIN_REPEATS:
+        raise ValueError(
+            f"--timing_repeats {args.timing_repeats} must be at least {MIN_REPEATS}: "
+            "fewer do not give a median to rely on"
+        )
+    torch.set_num_threads(args.num_threads)
+    log(f"Report: loading {args.asr_exp / args.asr_model_file}")
+    speech2text = BlankSkipSpeech2Text(
+        args.asr_exp / "config.yaml",
+        args.asr_exp / args.asr_model_file,
+        mode=DENSE,
+    )
+    utterances, failed = read_set(
+        args.dumpdir / args.feats_type / args.test_set, speech2text
+    )
+    rows = table_settings(speech2text, args.inference_configs)
+
+    passed = run_settings(rows, utterances, "report: accuracy")
+    count = affordable(passed, args.timing_repeats, args.timing_seconds)
+    timed = spread_by_length(utterances, count)
+    repeats = [
+        run_settings(
+            rows, timed, f"report: speed, repeat {n + 1} of {args.timing_repeats}"
+        )
+        for n in range(args.timing_repeats)
+    ]
+    accuracies = {name: accuracy(passed[name], utterances) for name in rows}
+    measured = speeds(repeats, DENSE)
+    table = results_table(accuracies, measured)
+
+    pictures: List[Tuple[Path, str]] = []
+    if speech2text.can_skip:
+        images = args.asr_exp / "images"
+        number = choose_utterance(utterances, passed[SKIPPING], args.utterance)
+        pictures = [
+            sweep_picture(
+                speech2text,
+                utterances,
+                passed,
+                args.thresholds,
+                args.sweep_seconds,
+                images / f"wer_speed_vs_threshold_{args.test_set}.png",
+            ),
+            depth_picture(
+                speech2text, utterances[number], passed[SKIPPING][number], images
+            ),
+        ]
+    section = section_text(
+        args, command, speech2text, utterances, failed, len(timed), table, pictures
+    )
+    write_section(args.asr_exp / "RESULTS.md", args.test_set, section)
+    print(f"\n{args.asr_exp.name}, {args.test_set}\n\n{table}\n", flush=True)
+    log(f"Report: written to {args.asr_exp / 'RESULTS.md'}")
+    for path, _ in pictures:
+        log(f"Report: picture {path}")
+
+
+def read_set(
+    folder: Path, speech2text: BlankSkipSpeech2Text
+) -> Tuple[List[Utterance], Dict[str, str]]:
+    """Read a test set into memory.
+
+    Returns:
+        The usable utterances, and the reason by id of the others.
+
+    Raises:
+        ValueError: None can be used, or the lists are wrong.
+        OSError: A list cannot be read.
+    """
+    paths = read_utterances(folder / "wav.scp")
+    references = read_utterances(folder / "text")
+    utterances, failed = [], {}
+    for utt_id, path in paths.items():
+        try:
+            if utt_id not in references:
+                raise BadAudio(utt_id, f"has no reference in {folder / 'text'}")
+            samples = read_audio(path, utt_id, speech2text.sample_rate)
+            check_samples(samples, utt_id, speech2text.min_samples)
+            utterances.append(Utterance(utt_id, samples, references[utt_id]))
+        except BadAudio as error:
+            failed[utt_id] = error.reason
+            log(f"Report: left out {error}")
+    if not utterances:
+        raise ValueError(f"no utterance of {folder} can be used")
+    return utterances, failed
+
+
+def results_table(accuracies: Dict[str, Accuracy], measured: Dict[str, Speed]) -> str:
+    """Return the table in Markdown, aligned for the terminal."""
+    header = (
+        "decoding",
+        "WER %",
+        "CER %",
+        "kept %",
+        "encoder RTF",
+        "total RTF",
+        "speed-up",
+    )
+    rows = []
+    for name, a in accuracies.items():
+        s = measured[name]
+        rows.append(
+            (
+                name,
+                f"{a.wer:.2f}",
+                f"{a.cer:.2f}",
+                f"{a.kept:.1f}",
+                f"{s.encoder_rtf:.4f}",
+                f"{s.total_rtf:.4f}",
+                f"{s.speed_up:.2f}x",
+            )
+        )
+    return markdown_table(header, rows)
+
+
+def section_text(
+    args, command, speech2text, utterances, failed, timed, table, pictures
+) -> str:
+    """Return what RESULTS.md says about one test set."""
+    seconds = sum(len(u.samples) for u in utterances) / speech2text.sample_rate
+    kind = speech_kind(args.test_set, args.dumpdir / args.feats_type / args.test_set)
+    lines = [
+        table,
+        "",
+        "All rows come from the same checkpoint. `kept %`: frames that ran through "
+        "every encoder layer. `encoder RTF`: front-end, normalization and encoder; "
+        "`total RTF`: with CTC head, greedy search and detokenization. `speed-up`: "
+        f"total time against `{DENSE}`, in the same run. Medians of "
+        f"{args.timing_repeats} repeats on {timed} utterances from the shortest to "
+        "the longest, one utterance at a time, the rows taking turns.",
+        "",
+        f"- data: {args.test_set}, {len(utterances)} utterances, {seconds / 60:.1f} "
+        f"minutes, {kind} speech"
+        + (f"; {len(failed)} left out ({', '.join(failed)})" if failed else ""),
+        f"- model: {args.asr_exp.name}/{args.asr_model_file}, "
+        f"{describe_model(speech2text)}",
+        *(f"- {name}: {value}" for name, value in environment(args.num_threads)),
+        f"- command: `{command}`",
+    ]
+    for path, caption in pictures:
+        lines += ["", f"![{caption}]({path.relative_to(args.asr_exp)})", "", caption]
+    return "\n".join(lines)
+
+
+def describe_model(speech2text: BlankSkipSpeech2Text) -> str:
+    """Return encoder, size and gate in words."""
+    model, encoder = speech2text.asr_model, speech2text.asr_model.encoder
+    size = sum(p.numel() for p in model.parameters()) / 1e6
+    words = (
+        f"{speech2text.asr_train_args.encoder}, {speech2text.num_layers} layers x "
+        f"{encoder.output_size()}, {size:.1f} M parameters"
+    )
+    if speech2text.can_skip:
+        gates = ", ".join(str(g) for g in encoder.gate_layers)
+        words += (
+            f", gate after layer {gates}, blank_threshold {encoder.blank_threshold}, "
+            f"spike_extension {encoder.spike_extension}, "
+            f"conv_context {encoder.conv_context}, "
+            f"attn_context {encoder.attn_context}"
+        )
+    return words
+
+
+if __name__ == "__main__":
+    sys.exit(main())

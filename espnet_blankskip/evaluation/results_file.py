@@ -1,0 +1,96 @@
+"""RESULTS.md: one section per test set, with what is needed to repeat it."""
+
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import List, Sequence, Tuple
+
+from espnet_blankskip.kaldi.whole_file import write_whole
+
+HEADING = "## "
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return an aligned Markdown table; all columns but the first are numbers."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *rest = (
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(cells, widths))
+        )
+        return "| " + " | ".join([first, *rest]) + " |"
+
+    rule = ["-" * widths[0]] + ["-" * (w - 1) + ":" for w in widths[1:]]
+    return "\n".join([line(header), line(rule), *(line(row) for row in rows)])
+
+
+def write_section(path: Path, name: str, text: str) -> None:
+    """Replace or add one section; the others stay as they are.
+
+    Args:
+        path: The file.
+        name: Heading of the section.
+        text: What stands below it.
+    """
+    sections = {}
+    if path.is_file():
+        for part in path.read_text(encoding="utf-8").split(f"\n{HEADING}")[1:]:
+            heading, _, body = part.partition("\n")
+            sections[heading.strip()] = body.strip("\n")
+    sections[name] = text
+    body = "".join(f"\n{HEADING}{k}\n\n{v}\n" for k, v in sections.items())
+    write_whole(path, f"# Results of {path.parent.name}\n{body}")
+
+
+def environment(num_threads: int) -> List[Tuple[str, str]]:
+    """Return what the numbers depend on besides model and data."""
+    packages = []
+    for name in ("espnet_blankskip", "espnet", "torch"):
+        try:
+            packages.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            packages.append(f"{name} (not installed as a package)")
+    lines = [
+        ("date", time.strftime("%Y-%m-%d")),
+        ("machine", f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()}"),
+        ("threads", f"{num_threads} (of torch), float32, batch size 1"),
+        ("software", ", ".join([f"python {platform.python_version()}", *packages])),
+    ]
+    commit = _commit()
+    return lines + ([("commit", commit)] if commit else [])
+
+
+def cpu_name() -> str:
+    """Return the processor's name as the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def speech_kind(test_set: str, dump_folder: Path) -> str:
+    """Return "human" or "synthetic" as data preparation noted it, else "unknown"."""
+    for folder in (dump_folder, Path("data") / test_set):
+        if (folder / "speech_kind").is_file():
+            return (folder / "speech_kind").read_text(encoding="utf-8").strip()
+    return "unknown"
+
+
+def _commit() -> str:
+    """Return the plugin's git commit, or "" outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,131 @@
+"""Utterances of a Kaldi-style data folder, with or without ``segments``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+import numpy as np
+import soundfile
+
+from espnet_blankskip.audio.reading import BadAudio, read_audio
+from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
+
+#: ``(utterance, what is wrong with it)``
+Problem = Tuple[str, str]
+DROPPED = "dropped"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Where an utterance's audio is.
+
+    Args:
+        utt_id: Its id.
+        path: Audio file, or what wav.scp has in its place.
+        start: First second in the file, None for the whole file.
+        end: Last second in the file; negative is the end of the file.
+    """
+
+    utt_id: str
+    path: str
+    start: Optional[float] = None
+    end: float = -1.0
+
+    def read_checked(self, samples: Optional[int] = None) -> Tuple[np.ndarray, int]:
+        """Read the audio.
+
+        Args:
+            samples: Length it should have; None if unknown.
+
+        Returns:
+            Samples (S,) float32, all finite, and the rate in Hz.
+
+        Raises:
+            BadAudio: It cannot be read whole, or training had better not use it.
+        """
+        audio = read_audio(self.path, self.utt_id)
+        info = soundfile.info(self.path)
+        if info.channels > 1:
+            # A mixture of channels is better made on purpose than here.
+            raise BadAudio(self.utt_id, f"has {info.channels} channels, 1 expected")
+        if samples is not None and len(audio) < samples:
+            raise BadAudio(
+                self.utt_id, f"is truncated: {len(audio)} of {samples} samples"
+            )
+        if self.start is not None:
+            last = len(audio) if self.end < 0 else round(self.end * info.samplerate)
+            audio = audio[round(self.start * info.samplerate) : last]
+            if len(audio) == 0:
+                raise BadAudio(self.utt_id, "its segment has no samples")
+        return audio, info.samplerate
+
+
+def list_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:
+    """Utterances of a folder in sorted order, and those that cannot be located."""
+    problems: List[Problem] = []
+    recordings = unique(read_rows(folder / "wav.scp"), problems, "wav.scp")
+    if not (folder / "segments").is_file():
+        found = [Utterance(utt, path) for utt, path in recordings.items()]
+    else:
+        found = []
+        segments = unique(read_rows(folder / "segments"), problems, "segments")
+        for utt_id, row in segments.items():
+            try:
+                recording, start, end = row.split()
+                found.append(
+                    Utterance(utt_id, recordings[recording], float(start), float(end))
+                )
+            except ValueError:
+                problems.append((utt_id, f"segments line is not understood: {row}"))
+            except KeyError as error:
+                problems.append((utt_id, f"recording {error} is not in wav.scp"))
+    return sorted(found, key=lambda utterance: utterance.utt_id), problems
+
+
+def unique(
+    rows: List[Tuple[str, str]], problems: List[Problem], name: str
+) -> Dict[str, str]:
+    """Rows by id; ids that come twice are left out, as it is unclear which to take."""
+    table: Dict[str, str] = {}
+    twice = set()
+    for key, value in rows:
+        if key in table:
+            twice.add(key)
+        table[key] = value
+    for key in sorted(twice):
+        del table[key]
+        problems.append((key, f"id is more than once in {name}"))
+    return table
+
+
+def write_lists(
+    folder: Path, kept: Dict[str, Tuple[str, int]], source: Path
+) -> List[Problem]:
+    """Write wav.scp, text, utt2spk, spk2utt and utt2num_samples.
+
+    Args:
+        folder: Where to write.
+        kept: Audio path and number of samples by utterance.
+        source: Folder with the transcripts and speakers.
+
+    Returns:
+        Utterances of either side that the other lacks; they are left out.
+    """
+    texts = read_table(source / "text")
+    speakers = {}
+    if (source / "utt2spk").is_file():
+        speakers = read_table(source / "utt2spk")
+    problems = [(utt_id, "has no transcript") for utt_id in kept if utt_id not in texts]
+    problems += [(u, "transcript is empty") for u in kept if texts.get(u) == ""]
+    good = [utt_id for utt_id in kept if texts.get(utt_id)]
+    spk2utt: Dict[str, List[str]] = {}
+    for utt_id in good:
+        spk2utt.setdefault(speakers.get(utt_id) or utt_id, []).append(utt_id)
+    by_utterance = {u: speaker for speaker, utts in spk2utt.items() for u in utts}
+    write_rows(folder / "wav.scp", [(u, kept[u][0]) for u in good])
+    write_rows(folder / "utt2num_samples", [(u, str(kept[u][1])) for u in good])
+    write_rows(folder / "text", [(u, texts[u]) for u in good])
+    write_rows(folder / "utt2spk", by_utterance.items())
+    spk_rows = [(speaker, " ".join(sorted(u))) for speaker, u in spk2utt.items()]
+    write_rows(folder / "spk2utt", spk_rows)
+    return problems

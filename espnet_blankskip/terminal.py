@@ -1,0 +1,67 @@
+"""What the user sees: log lines as ESPnet writes them, and progress bars."""
+
+import contextlib
+import importlib
+import io
+import os
+import sys
+import time
+from typing import Optional
+
+from tqdm import tqdm
+
+#: Seconds between two updates of a bar on a terminal, and in a log file.
+REFRESH_SECONDS, LOG_SECONDS = 0.2, 30.0
+
+
+def log(message: str) -> None:
+    """One line with the time, above any progress bar."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
+    tqdm.write(f"{stamp} (run.sh) {message}", file=sys.stdout)
+    sys.stdout.flush()
+
+
+def knows_its_size() -> bool:
+    """Whether standard error's terminal has a size; tqdm shows nothing in 0 x 0."""
+    return all(os.get_terminal_size(2))
+
+
+def quiet_import(module: str):
+    """Import a module without the greetings that ESPnet prints to stdout.
+
+    A command's stdout may be read by a program.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        return importlib.import_module(module)
+
+
+class ProgressBar(tqdm):
+    """A bar on the terminal, or now and then a line in a log file.
+
+    Args:
+        description: What is going on.
+        total: Number of steps; None if it is not known yet.
+        options: Further options of tqdm.
+    """
+
+    def __init__(self, description: str, total: Optional[float], **options):
+        on_terminal = sys.stderr.isatty()
+        self._shown = 0.0
+        super().__init__(
+            total=total,
+            desc=description,
+            file=sys.stderr,
+            dynamic_ncols=on_terminal and knows_its_size(),
+            ncols=80 if on_terminal and not knows_its_size() else None,
+            nrows=24 if on_terminal and not knows_its_size() else None,
+            ascii=None if on_terminal else True,
+            mininterval=REFRESH_SECONDS if on_terminal else LOG_SECONDS,
+            **options,
+        )
+
+    def tick(self) -> None:
+        """Let the clock go on while there is no step to report."""
+        now = time.monotonic()
+        if now - self._shown >= self.mininterval:
+            self._shown = now
+            self.refresh()

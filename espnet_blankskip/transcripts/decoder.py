@@ -1,0 +1,56 @@
+"""Decoding one utterance after the other, none of which stops the next."""
+
+import logging
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+from espnet_blankskip.terminal import quiet_import
+from espnet_blankskip.transcripts.inputs import Utterance
+from espnet_blankskip.transcripts.records import Outcome, make_record
+
+
+class Decoder:
+    """Turns utterances into outcomes.
+
+    Args:
+        model: Checkpoint, as ``BlankSkipSpeech2Text.from_pretrained`` takes it.
+        options: Its options.
+
+    Raises:
+        ValueError, OSError: The model cannot be loaded, or an option is wrong.
+    """
+
+    def __init__(self, model: str, options: Dict[str, Any]):
+        inference = quiet_import("espnet_blankskip.inference")
+        self.speech2text = inference.BlankSkipSpeech2Text.from_pretrained(
+            model, **options
+        )
+
+    def __call__(self, utterance: Utterance) -> Outcome:
+        """Decode one utterance; whatever goes wrong with it is its own failure."""
+        try:
+            result = self.speech2text(utterance.path, utt_id=utterance.utt_id)
+            return Outcome(utterance, make_record(utterance, result))
+        except Exception as error:  # the list goes on, whatever a file does to torch
+            reason = getattr(error, "reason", None) or _described(error)
+            return Outcome(utterance, {}, reason)
+
+
+def _described(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def say_warnings_to(say: Callable[[str], None]) -> None:
+    """Hand over the plugin's warnings, and drop those of ESPnet about itself.
+
+    Args:
+        say: Takes one line.
+    """
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "espnet_blankskip" in Path(record.pathname).parts:
+                say(record.getMessage())
+
+    logging.basicConfig(level=logging.WARNING, handlers=[Handler()], force=True)

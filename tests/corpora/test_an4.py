@@ -1,0 +1,82 @@
+"""AN4: ESPnet's dev set, and the archive from the first home that has it."""
+
+import tarfile
+
+import pytest
+from made_corpora import make_an4
+
+from espnet_blankskip.corpora import (
+    CorpusOptions,
+    an4,
+    check_data_folder,
+    prepare_corpus,
+    sources,
+)
+from espnet_blankskip.corpora.data_folder import read_table
+
+
+def prepare(tmp_path):
+    options = CorpusOptions(downloads=tmp_path / "downloads")
+    return prepare_corpus("an4", tmp_path / "data", options)
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("AN4", str(tmp_path / "corpora"))
+    return make_an4(tmp_path / "corpora")
+
+
+def test_first_hundred_utterances_are_the_dev_set(tmp_path, corpus):
+    prepare(tmp_path)
+    sets = {}
+    for name, count in (("train_nodev", 4), ("train_dev", 100), ("test", 3)):
+        good, problems = check_data_folder(tmp_path / "data" / name, fs=16000)
+        assert (len(good), problems) == (count, [])
+        sets[name] = good
+    assert max(sets["train_dev"]) < min(sets["train_nodev"])
+    assert sets["train_dev"][0] == "aaaa-an000-b"
+
+
+def test_broken_utterances_are_named(tmp_path, corpus):
+    train = corpus / "wav" / "an4_clstk"
+    (train / "dddd" / "an103-dddd-b.sph").unlink()
+    (train / "aaaa" / "an000-aaaa-b.sph").write_bytes(b"NIST_1A\n   1024\n" * 9)
+    (train / "aaaa" / "an900-aaaa-b.sph").write_bytes(b"")
+    prepare(tmp_path)
+    dropped = {
+        name: dict(read_table(tmp_path / "data" / name / "dropped"))
+        for name in ("train_nodev", "train_dev")
+    }
+    assert "no such audio file" in dropped["train_nodev"].pop("dddd-an103-b")
+    assert "cannot be read" in dropped["train_dev"].pop("aaaa-an000-b")
+    assert dropped["train_nodev"].pop("an900-aaaa-b") == "has audio and no transcript"
+    assert not any(dropped.values())
+
+
+def test_wrong_folder_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "corpora").mkdir()
+    monkeypatch.setenv("AN4", str(tmp_path / "corpora"))
+    with pytest.raises(ValueError, match="no an4_sphere.tar.gz or an4/etc and an4/wav"):
+        prepare(tmp_path)
+
+
+def test_archive_comes_from_the_first_home_that_has_it(tmp_path, corpus, monkeypatch):
+    archive = tmp_path / "an4_sphere.tar.gz"
+    with tarfile.open(archive, "w:gz") as content:
+        content.add(corpus, "an4")
+    urls = ("http://127.0.0.1:1/an4.tar.gz", archive.as_uri())
+    monkeypatch.setattr(an4, "ARCHIVE_URLS", urls)
+    monkeypatch.setenv("AN4", "downloads")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sources, "search_roots", lambda: [])
+    prepare_corpus("an4", tmp_path / "data", CorpusOptions())
+    assert len(read_table(tmp_path / "data" / "train_dev" / "text")) == 100
+    assert (tmp_path / "downloads" / "an4" / "an4" / "etc").is_dir()
+
+
+def test_every_unreachable_home_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("AN4", "")
+    urls = ("http://127.0.0.1:1/a.tar.gz", "http://127.0.0.1:1/b.tar.gz")
+    monkeypatch.setattr(an4, "ARCHIVE_URLS", urls)
+    with pytest.raises(ValueError, match="set AN4 to .*a.tar.gz: .*; .*b.tar.gz: "):
+        prepare(tmp_path)

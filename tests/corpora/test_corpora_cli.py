@@ -1,0 +1,122 @@
+"""The command line: every user error is one line and a code, never a traceback."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from espnet_blankskip.corpora import CorpusOptions, prepare_corpus, sources
+
+RECIPE = Path(__file__).resolve().parents[2] / "egs2_recipe" / "asr1"
+COMMAND = [sys.executable, "-m", "espnet_blankskip.corpora"]
+
+
+def run(*arguments, cwd, **environment):
+    return subprocess.run(
+        arguments,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, environment, message",
+    [
+        (["klingon"], {}, "--corpus klingon must be one of fsdd, mini_an4, an4,"),
+        (["lhotse:yes_no"], {}, "has no such corpus; did you mean yesno"),
+        (["an4", "--nj", "2", "--train_splits", "a"], {}, "--train-splits does not ap"),
+        (["fsdd"], {"FSDD": "/no/where"}, "FSDD=/no/where does not exist"),
+        (["fsdd"], {"FSDD": "."}, "no file like 7_jackson_32.wav in"),
+        (["mini_an4"], {"MINI_AN4": "."}, "no downloads.tar.gz or an4/etc"),
+        (["fsdd", "--train_hours", "0"], {}, "--train-hours 0 must be above 0"),
+        (["fsdd", "--seed", "-1"], {}, "--seed -1 must be at least 0"),
+        (["synthetic", "--nj", "0"], {}, "--nj 0 must be at least 1"),
+        (
+            ["synthetic", "--exclude_speaker", "f2"],
+            {},
+            "--exclude-speaker does not apply to the corpus synthetic",
+        ),
+        (
+            ["mini_an4", "--train-hours", "2"],
+            {},
+            "--train-hours does not apply to the corpus mini_an4",
+        ),
+    ],
+)
+def test_user_errors_are_one_line(tmp_path, arguments, environment, message):
+    done = run(*COMMAND, *arguments, cwd=tmp_path, **environment)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ") and message in done.stderr
+    assert not (tmp_path / "data").exists() or not list((tmp_path / "data").iterdir())
+
+
+def test_too_little_disk_space_is_seen_before_anything_is_made(tmp_path, monkeypatch):
+    usage = shutil._ntuple_diskusage(total=10**12, used=10**12 - 10**9, free=10**9)
+    monkeypatch.setattr(sources.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(OSError, match="too little disk space, 1.0 GB free and"):
+        prepare_corpus("synthetic", tmp_path / "data", CorpusOptions())
+    assert not (tmp_path / "data").exists()
+
+
+def test_terminated_run_leaves_no_data(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "synthetic", "--train-hours", "50"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("data/.test.partial/wav/*/*.wav")):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A copy of the recipe's data scripts."""
+    if shutil.which("bash") is None:
+        pytest.skip("bash is not installed")
+    (tmp_path / "local").mkdir()
+    for name in ("db.sh", "local/data.sh"):
+        shutil.copy(RECIPE / name, tmp_path / name)
+    # The test's own Python, wherever it is installed.
+    (tmp_path / "path.sh").write_text(f'python3() {{ "{sys.executable}" "$@"; }}\n')
+    return tmp_path
+
+
+def test_data_script_makes_the_sets_of_a_corpus(recipe):
+    if sources.find_source("MINI_AN4", "mini_an4", Path("downloads")) is None:
+        pytest.skip("no mini_an4: set MINI_AN4 or make ../shared/data/mini_an4")
+    source = sources.find_source("MINI_AN4", "mini_an4", Path("downloads"))
+    command = ["bash", "local/data.sh", "--corpus", "mini_an4"]
+    done = run(*command, cwd=recipe, MINI_AN4=str(source.resolve()))
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (recipe / "data").iterdir())
+    assert names == ["test", "train_dev", "train_nodev"]
+
+
+def test_data_script_passes_the_failure_on(recipe):
+    done = run("bash", "local/data.sh", "--corpus", "klingon", cwd=recipe)
+    assert done.returncode == 1
+    assert "--corpus klingon must be one of" in done.stderr
+    done = run("bash", "local/data.sh", "--corpus", cwd=recipe)
+    assert done.returncode == 2
+    assert "--corpus needs a value" in done.stderr

@@ -1,0 +1,93 @@
+"""mini_an4: NIST SPHERE read right, and ESPnet's own split."""
+
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from espnet_blankskip.corpora import (
+    CorpusOptions,
+    check_data_folder,
+    prepare_corpus,
+    sources,
+)
+from espnet_blankskip.corpora.an4 import an4_root, read_part
+from espnet_blankskip.corpora.data_folder import read_table
+
+TEXTS = {
+    "train_nodev": [
+        ("fash-an253-b", "GO"),
+        ("fbbh-cen8-b", "MARCH THIRD NINETEEN TWENTY EIGHT"),
+        ("mwhw-an152-b", "START"),
+        ("mwhw-cen8-b", "ELEVEN SEVENTEEN FIFTY ONE"),
+    ],
+    "train_dev": [("fash-an251-b", "YES")],
+    "test": [
+        ("fcaw-cen8-b", "ELEVEN TWENTY SEVEN FIFTY SEVEN"),
+        ("mmxg-cen8-b", "OCTOBER TWENTY FOUR NINETEEN SEVENTY"),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def archive():
+    source = sources.find_source("MINI_AN4", "mini_an4", Path("downloads"))
+    if source is None:
+        pytest.skip("no mini_an4: set MINI_AN4 or make ../shared/data/mini_an4")
+    return source
+
+
+@pytest.fixture(scope="module")
+def made(archive, tmp_path_factory):
+    output = tmp_path_factory.mktemp("mini_an4")
+    prepare_corpus("mini_an4", output, CorpusOptions())
+    return output
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_sets_are_those_of_espnet(made, name):
+    assert read_table(made / name / "text") == TEXTS[name]
+    assert check_data_folder(made / name, fs=16000)[1] == []
+
+
+def test_wav_holds_the_samples_of_the_sphere_file(archive, made):
+    with an4_root(archive, "downloads.tar.gz") as root:
+        sphere = read_part(root, "test")[0].sphere
+        header, body = sphere.read_bytes()[:1024], sphere.read_bytes()[1024:]
+    assert b"sample_byte_format -s2 01" in header  # little endian, as in wav
+    wav = dict(read_table(made / "test" / "wav.scp"))["fcaw-cen8-b"]
+    audio, rate = soundfile.read(wav, dtype="int16")
+    assert rate == 16000
+    assert audio.astype("<i2").tobytes() == body
+
+
+def test_unpacked_folder_works_as_well(archive, made, tmp_path, monkeypatch):
+    sources.unpack(archive / "downloads.tar.gz", tmp_path / "unpacked")
+    monkeypatch.setenv("MINI_AN4", str(tmp_path / "unpacked" / "downloads"))
+    prepare_corpus("mini_an4", tmp_path / "data", CorpusOptions())
+    assert read_table(tmp_path / "data" / "test" / "text") == TEXTS["test"]
+
+
+def write_an4(root, line):
+    (root / "etc").mkdir(parents=True)
+    (root / "wav").mkdir()
+    (root / "etc" / "an4_train.transcription").write_text(line + "\n")
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("<s> YES </s>", "cannot read '<s> YES </s>'"),
+        (
+            "<s> YES </s> (an251-fash-b)\n<s> NO </s> (an252-fash-b)",
+            "1 of 1 utterances cannot be used: fash-an252-b: no such audio file",
+        ),
+    ],
+)
+def test_broken_source_is_named(tmp_path, monkeypatch, line, message):
+    write_an4(tmp_path / "an4", line)
+    (tmp_path / "an4" / "etc" / "an4_test.transcription").write_text("")
+    monkeypatch.setenv("MINI_AN4", str(tmp_path / "an4"))
+    with pytest.raises(ValueError, match=message):
+        prepare_corpus("mini_an4", tmp_path / "data", CorpusOptions())
+    assert not list((tmp_path / "data").iterdir())
