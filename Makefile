@@ -1,18 +1,27 @@
-# make demo   train, decode and score connected digits spoken by people, end to end
-# make test   the tests
-# Both make their own virtual environment in .venv on first use.
+# make demo         train, decode and score connected digits spoken by people
+# make test         the tests
+# make test-espnet ESPNET=202511    the tests with another ESPnet: a version, or a
+#                                   checkout, in an environment of its own
+# make test-slow, make lint
+# All make their own virtual environment in .venv on first use, with the newest
+# supported Python that runs here; PYTHON=/path/to/python takes another.
 
-PYTHON ?= python3
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
+PYTEST = -m pytest -q -n 2 -m "not slow" tests
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-espnet test-slow lint clean
 
 demo: $(VENV)/.recipe
 	cd egs2_recipe/asr1 && PATH="$(BIN):$$PATH" ./run.sh --corpus fsdd --reuse true
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -n 2 -m "not slow" tests
+	$(BIN)/python $(PYTEST)
+
+test-espnet:
+	@test -n "$(ESPNET)" || { echo "ESPNET= a version such as 202511, or a checkout"; exit 2; }
+	tools/make_environment.sh .venv-espnet-$(notdir $(ESPNET)) test "$(PYTHON)" "$(ESPNET)"
+	.venv-espnet-$(notdir $(ESPNET))/bin/python $(PYTEST)
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m slow tests
@@ -21,11 +30,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-$(VENV)/.recipe $(VENV)/.test: $(VENV)/.%: setup.cfg
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing into $(VENV): about two minutes and 6 GB on first use"
-	$(BIN)/python -m pip install -q -e '.[$*]'
-	touch $@
+$(VENV)/.recipe $(VENV)/.test: $(VENV)/.%: setup.cfg constraints
+	@tools/make_environment.sh $(VENV) $* "$(PYTHON)"
+	@touch $@
 
 clean:
-	rm -rf $(VENV) egs2_recipe/asr1/data egs2_recipe/asr1/dump egs2_recipe/asr1/exp
+	rm -rf $(VENV) .venv-espnet-* egs2_recipe/asr1/data egs2_recipe/asr1/dump egs2_recipe/asr1/exp

@@ -5,7 +5,7 @@
 #   CORPUS   as for run.sh --corpus: mini_an4, librispeech_100, lhotse:NAME, ...
 #   FOLDER   the recipe becomes egs2/CORPUS/FOLDER (default: asr1)
 #   --force  where that exists already: move it to FOLDER.before_blankskip. Also take
-#            a checkout of another ESPnet version than the plugin was checked with.
+#            a checkout of an ESPnet version that the plugin was not tested with.
 set -e
 set -u
 set -o pipefail
@@ -38,12 +38,15 @@ setup="${root}/egs2/TEMPLATE/asr1/setup.sh"
 [ -f "${setup}" ] || fail "ESPNET_ROOT ${root} is no ESPnet checkout: it has no \
 egs2/TEMPLATE/asr1/setup.sh (git clone https://github.com/espnet/espnet)"
 
-wanted=$(sed -n 's/^ *espnet==//p' "${plugin}/setup.cfg")
-found=$(cat "${root}/espnet/version.txt" "${root}/version.txt" 2> /dev/null | head -n 1 || true)
-if [ "${found}" != "${wanted}" ]; then
-    message="${root} is ESPnet ${found:-of an unknown version}; the plugin was checked \
-with ${wanted}"
-    "${force}" || fail "${message} (git checkout v.${wanted}, or --force to try)"
+bound() {  # OLDEST or NEWEST ESPnet that the plugin knows
+    sed -n "s/^$1 = \"\(.*\)\"/\1/p" "${plugin}/espnet_blankskip/espnet_version.py"
+}
+found=$(cat "${root}/version.txt" "${root}/espnet/version.txt" 2> /dev/null | head -n 1 || true)
+if ! [[ "${found}" =~ ^[0-9]{6}$ ]] \
+    || [ "${found}" -lt "$(bound OLDEST)" ] || [ "${found}" -gt "$(bound NEWEST)" ]; then
+    message="${root} is ESPnet ${found:-of an unknown version}; the plugin was tested with \
+$(bound OLDEST) to $(bound NEWEST)"
+    "${force}" || fail "${message} (git checkout v.$(bound NEWEST), or --force to try)"
     echo "install.sh: warning: ${message}" >&2
 fi
 
@@ -79,5 +82,5 @@ mv "${partial}" "${recipe}"
 
 echo "install.sh: made ${recipe}"
 echo "Next, in the Python environment of that checkout:"
-echo "  pip install '${plugin}[recipe]'"
+echo "  pip install '${plugin}[recipe]'    # ESPnet stays as it is"
 echo "  cd ${recipe} && ./run.sh --corpus $2"

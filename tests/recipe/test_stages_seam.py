@@ -151,6 +151,16 @@ def test_install_makes_a_recipe_that_calls_asr_sh_for_its_corpus(tree):
     assert dict(pairs(recipe))["--local_data_opts"] == "--corpus mini_an4"
 
 
+@pytest.mark.parametrize("version", ["202511", "202604", "202611"])
+def test_install_takes_every_supported_version_without_force(tree, version):
+    """A tree of 2026 has its version.txt at the top."""
+    (tree / "espnet" / "version.txt").unlink()
+    (tree / "version.txt").write_text(f"{version}\n")
+    result = install(tree, "fsdd")
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr
+
+
 @pytest.mark.parametrize(
     "prepare, arguments, message",
     [
@@ -160,7 +170,12 @@ def test_install_makes_a_recipe_that_calls_asr_sh_for_its_corpus(tree):
         (
             "echo 202402 > espnet/espnet/version.txt",
             ["TREE", "fsdd"],
-            "is ESPnet 202402; the plugin was checked with 202511",
+            "is ESPnet 202402; the plugin was tested with 202511 to 202611",
+        ),
+        (
+            "echo 203001 > espnet/version.txt",
+            ["TREE", "fsdd"],
+            "is ESPnet 203001; the plugin was tested with 202511 to 202611",
         ),
         ("rm espnet/espnet/version.txt", ["TREE", "fsdd"], "of an unknown version"),
         (
