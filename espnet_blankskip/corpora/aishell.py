@@ -4,7 +4,7 @@ Transcripts are characters without spaces, as in ESPnet's recipe.
 """
 
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Optional
 
 from espnet_blankskip.corpora import lhotse_recipes
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
@@ -47,7 +47,7 @@ def find_root(downloads: Path) -> Path:
         SourceMissing: If the user's folder is another one, or fetching fails.
         OSError: If the disk cannot hold what has to be fetched.
     """
-    given = find_given("AISHELL", "aishell", downloads)
+    given = find_given("AISHELL", "aishell", downloads, is_aishell)
     if given is None:
         # ESPnet unpacks into downloads, lhotse into downloads/aishell.
         for root in (downloads, downloads / "aishell"):
@@ -56,14 +56,26 @@ def find_root(downloads: Path) -> Path:
     if given is None:
         require_disk(downloads, DOWNLOAD_GB, "AISHELL")
         given = Path(lhotse_recipes.download("aishell", target_dir=downloads))
-    for root in (given, given / "aishell", given.parent):
-        folders = [root / FOLDER / "wav" / name for name in SETS]
-        if (root / TRANSCRIPTS).is_file() and all(f.is_dir() for f in folders):
-            return root
+    if root := root_at(given):
+        return root
     raise SourceMissing(
         f"AISHELL: {given} has no {TRANSCRIPTS} with {FOLDER}/wav/{{train,dev,test}};"
         f" it should be the folder that holds {FOLDER}, unpacked"
     )
+
+
+def root_at(path: Path) -> Optional[Path]:
+    """The folder that holds ``data_aishell`` whole: the path, below or above it."""
+    for root in (path, path / "aishell", path.parent):
+        folders = [root / FOLDER / "wav" / name for name in SETS]
+        if (root / TRANSCRIPTS).is_file() and all(f.is_dir() for f in folders):
+            return root
+    return None
+
+
+def is_aishell(path: Path) -> bool:
+    """Whether a path is the corpus or just above or below it."""
+    return root_at(path) is not None
 
 
 def compare(root: Path) -> Dict[str, Dict[str, str]]:

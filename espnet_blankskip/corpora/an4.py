@@ -9,7 +9,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Optional
 
 import numpy as np
 import soundfile
@@ -62,16 +62,33 @@ def an4_root(source: Path, archive_name: str = ARCHIVE_NAME) -> Iterator[Path]:
         SourceMissing: If there is none.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        archive = source / archive_name if source.is_dir() else source
-        folder = source
+        archive, folder = archive_in(source, archive_name), source
         if archive.is_file():
             folder = Path(scratch) / "unpacked"
             unpack(archive, folder)
-        for root in (folder, folder / "an4", folder / "downloads" / "an4"):
-            if (root / "etc").is_dir() and (root / "wav").is_dir():
-                yield root
-                return
+        root = root_in(folder)
+        if root is not None:
+            yield root
+            return
     raise SourceMissing(f"no {archive_name} or an4/etc and an4/wav in {source}")
+
+
+def archive_in(source: Path, archive_name: str) -> Path:
+    """Where the archive would be; a source that is no folder is the archive."""
+    return source / archive_name if source.is_dir() else source
+
+
+def root_in(folder: Path) -> Optional[Path]:
+    """The ``an4`` folder of an unpacked archive, or of a folder that is one."""
+    for root in (folder, folder / "an4", folder / "downloads" / "an4"):
+        if (root / "etc").is_dir() and (root / "wav").is_dir():
+            return root
+    return None
+
+
+def is_an4(source: Path) -> bool:
+    """Whether a path is the archive or holds the unpacked corpus."""
+    return archive_in(source, ARCHIVE_NAME).is_file() or root_in(source) is not None
 
 
 def read_part(root: Path, part: str) -> List[Utterance]:
@@ -157,7 +174,7 @@ def make(sets: StagedSets, options: CorpusOptions) -> None:
     Raises:
         SourceMissing: If the corpus is not there and cannot be fetched.
     """
-    source = find_source("AN4", "an4", options.downloads)
+    source = find_source("AN4", "an4", options.downloads, is_an4)
     if source is None:
         source = fetch_first(options.downloads / "an4")
     with an4_root(source) as root:

@@ -5,7 +5,7 @@ The sets have the names of ESPnet's recipes: ``train_960`` or ``train_clean_100`
 """
 
 from pathlib import Path
-from typing import Dict, Sequence
+from typing import Dict, List, Sequence
 
 from espnet_blankskip.corpora import lhotse_recipes
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
@@ -63,7 +63,12 @@ def find_root(parts: Sequence[str], downloads: Path) -> Path:
         SourceMissing: If the user's folder lacks parts, or fetching fails.
         OSError: If the disk cannot hold what has to be fetched.
     """
-    given = find_given("LIBRISPEECH", "librispeech", downloads)
+    given = find_given(
+        "LIBRISPEECH",
+        "librispeech",
+        downloads,
+        lambda path: not absent(corpus_root(path), parts),
+    )
     if given is None:
         root = downloads / FOLDER
         missing = [
@@ -78,14 +83,23 @@ def find_root(parts: Sequence[str], downloads: Path) -> Path:
                 "librispeech", target_dir=downloads, dataset_parts=missing
             )
         return root
-    root = given / FOLDER if (given / FOLDER).is_dir() else given
-    missing = [part for part in parts if not (root / part).is_dir()]
-    if missing:
+    root = corpus_root(given)
+    if missing := absent(root, parts):
         raise SourceMissing(
             f"LIBRISPEECH: {root} has no {', '.join(missing)}; it should be the folder"
             f" {FOLDER} or the one that holds it"
         )
     return root
+
+
+def corpus_root(path: Path) -> Path:
+    """The folder ``LibriSpeech`` in a path, or the path."""
+    return path / FOLDER if (path / FOLDER).is_dir() else path
+
+
+def absent(root: Path, parts: Sequence[str]) -> List[str]:
+    """Parts that a folder does not have."""
+    return [part for part in parts if not (root / part).is_dir()]
 
 
 def compare(part: Path) -> Dict[str, str]:

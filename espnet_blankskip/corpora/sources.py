@@ -8,7 +8,7 @@ import urllib.request
 import zipfile
 from http.client import HTTPException
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Callable, Iterator, Optional
 
 from tqdm import tqdm
 
@@ -31,7 +31,12 @@ def search_roots() -> Iterator[Path]:
         yield from start.parents
 
 
-def find_source(variable: str, name: str, downloads: Path) -> Optional[Path]:
+def find_source(
+    variable: str,
+    name: str,
+    downloads: Path,
+    is_corpus: Callable[[Path], bool] = Path.exists,
+) -> Optional[Path]:
     """Find the raw material of a corpus on this machine.
 
     In this order: the environment variable; ``shared/data/NAME`` in or beside the
@@ -42,6 +47,8 @@ def find_source(variable: str, name: str, downloads: Path) -> Optional[Path]:
         variable: Environment variable, for example ``FSDD``; empty counts as unset.
         name: Name of the corpus's folder.
         downloads: Folder of fetched archives.
+        is_corpus: Whether a path in ``shared/data`` is the corpus. One that is not is
+            passed over with a line, for nobody has named it.
 
     Returns:
         An existing path, or None.
@@ -50,14 +57,19 @@ def find_source(variable: str, name: str, downloads: Path) -> Optional[Path]:
         SourceMissing: If the variable names something that does not exist. Falling
             back would hide a misspelled path.
     """
-    given = find_given(variable, name, downloads)
+    given = find_given(variable, name, downloads, is_corpus)
     if given is not None:
         return given
     fetched = downloads / name
     return single_folder(fetched) if fetched.is_dir() else None
 
 
-def find_given(variable: str, name: str, downloads: Path) -> Optional[Path]:
+def find_given(
+    variable: str,
+    name: str,
+    downloads: Path,
+    is_corpus: Callable[[Path], bool] = Path.exists,
+) -> Optional[Path]:
     """The same without looking into ``downloads``.
 
     A variable that names the folder ``downloads`` itself, as in ESPnet's ``db.sh``,
@@ -72,7 +84,9 @@ def find_given(variable: str, name: str, downloads: Path) -> Optional[Path]:
     for root in search_roots():
         path = root / "shared" / "data" / name
         if path.exists():
-            return path
+            if is_corpus(path):
+                return path
+            print(f"{path} is not used: it lacks parts of this corpus", flush=True)
     return None
 
 

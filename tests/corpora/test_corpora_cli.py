@@ -102,12 +102,9 @@ def recipe(tmp_path):
     return tmp_path
 
 
-def test_data_script_makes_the_sets_of_a_corpus(recipe):
-    if sources.find_source("MINI_AN4", "mini_an4", Path("downloads")) is None:
-        pytest.skip("no mini_an4: set MINI_AN4 or make ../shared/data/mini_an4")
-    source = sources.find_source("MINI_AN4", "mini_an4", Path("downloads"))
+def test_data_script_makes_the_sets_of_a_corpus(recipe, mini_an4):
     command = ["bash", "local/data.sh", "--corpus", "mini_an4"]
-    done = run(*command, cwd=recipe, MINI_AN4=str(source.resolve()))
+    done = run(*command, cwd=recipe, MINI_AN4=str(mini_an4))
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (recipe / "data").iterdir())
     assert names == ["test", "train_dev", "train_nodev"]

@@ -26,10 +26,17 @@ HERE = Path(__file__).resolve().parent
 
 
 @pytest.fixture(scope="module")
-def human(tmp_path_factory):
-    """Digits of human speakers with one of them left out."""
-    if sources.find_source("FSDD", "fsdd", Path("downloads")) is None:
+def recordings():
+    """Where the human recordings are on this machine."""
+    source = sources.find_source("FSDD", "fsdd", Path("downloads"))
+    if source is None:
         pytest.skip("no FSDD recordings: set FSDD or make ../shared/data/fsdd")
+    return source.resolve()
+
+
+@pytest.fixture(scope="module")
+def human(recordings, tmp_path_factory):
+    """Digits of human speakers with one of them left out."""
     output = tmp_path_factory.mktemp("fsdd")
     options = CorpusOptions(train_hours=0.05, exclude_speaker="jackson")
     prepare_corpus("fsdd", output, options)
@@ -125,7 +132,10 @@ def test_train_hours_are_kept(human):
     assert read_record(human / "train_nodev")["hours"] == pytest.approx(0.05, abs=0.01)
 
 
-def test_same_seed_same_bytes_and_other_seed_other_bytes(human, small, tmp_path):
+def test_same_seed_same_bytes_and_other_seed_other_bytes(
+    recordings, small, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FSDD", str(recordings))
     for name, seed in (("first", 0), ("again", 0), ("other", 1)):
         options = CorpusOptions(seed=seed, train_hours=0.01)
         prepare_corpus("fsdd", tmp_path / name, options)
@@ -137,7 +147,10 @@ def test_same_seed_same_bytes_and_other_seed_other_bytes(human, small, tmp_path)
         assert not set(first.values()) & set(other.values())
 
 
-def test_finished_data_are_reused_unless_something_differs(human, small, tmp_path):
+def test_finished_data_are_reused_unless_something_differs(
+    recordings, small, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FSDD", str(recordings))
     output = tmp_path / "data"
     options = CorpusOptions(train_hours=0.01)
     prepare_corpus("fsdd", output, options)

@@ -1,7 +1,5 @@
 """mini_an4: NIST SPHERE read right, and ESPnet's own split."""
 
-from pathlib import Path
-
 import pytest
 import soundfile
 
@@ -30,15 +28,7 @@ TEXTS = {
 
 
 @pytest.fixture(scope="module")
-def archive():
-    source = sources.find_source("MINI_AN4", "mini_an4", Path("downloads"))
-    if source is None:
-        pytest.skip("no mini_an4: set MINI_AN4 or make ../shared/data/mini_an4")
-    return source
-
-
-@pytest.fixture(scope="module")
-def made(archive, tmp_path_factory):
+def made(mini_an4, tmp_path_factory):
     output = tmp_path_factory.mktemp("mini_an4")
     prepare_corpus("mini_an4", output, CorpusOptions())
     return output
@@ -50,8 +40,8 @@ def test_sets_are_those_of_espnet(made, name):
     assert check_data_folder(made / name, fs=16000)[1] == []
 
 
-def test_wav_holds_the_samples_of_the_sphere_file(archive, made):
-    with an4_root(archive, "downloads.tar.gz") as root:
+def test_wav_holds_the_samples_of_the_sphere_file(mini_an4, made):
+    with an4_root(mini_an4, "downloads.tar.gz") as root:
         sphere = read_part(root, "test")[0].sphere
         header, body = sphere.read_bytes()[:1024], sphere.read_bytes()[1024:]
     assert b"sample_byte_format -s2 01" in header  # little endian, as in wav
@@ -61,8 +51,8 @@ def test_wav_holds_the_samples_of_the_sphere_file(archive, made):
     assert audio.astype("<i2").tobytes() == body
 
 
-def test_unpacked_folder_works_as_well(archive, made, tmp_path, monkeypatch):
-    sources.unpack(archive / "downloads.tar.gz", tmp_path / "unpacked")
+def test_unpacked_folder_works_as_well(mini_an4, made, tmp_path, monkeypatch):
+    sources.unpack(mini_an4 / "downloads.tar.gz", tmp_path / "unpacked")
     monkeypatch.setenv("MINI_AN4", str(tmp_path / "unpacked" / "downloads"))
     prepare_corpus("mini_an4", tmp_path / "data", CorpusOptions())
     assert read_table(tmp_path / "data" / "test" / "text") == TEXTS["test"]
