@@ -1,6 +1,7 @@
 """Choose the search that decoding options ask for."""
 
 import math
+import sys
 from pathlib import Path
 from typing import Sequence, Union
 
@@ -67,9 +68,11 @@ def _build_beam_search(
     try:
         from espnet_blankskip.decoding.beam import LanguageModelSearch, PrefixBeamSearch
     except ImportError as error:
+        remedy = "pip install 'espnet_blankskip[search]'"
+        if sys.version_info >= (3, 13):
+            remedy = "it does not build on Python 3.13; use 3.12"
         raise ValueError(
-            f"beam search, lm_file and lexicon need {missing_package(error)}: "
-            "pip install 'espnet_blankskip[search]'"
+            f"beam search, lm_file and lexicon need {missing_package(error)}: {remedy}"
         ) from None
     if lm is None and lexicon is None:
         return PrefixBeamSearch(beam, nbest, token_list)

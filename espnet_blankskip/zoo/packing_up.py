@@ -112,7 +112,7 @@ def _lay_out(
         extras.append(str(where / "conversion.json"))
         shutil.copyfile(conversion, stage / extras[-1])
     plugin = plugin_requirement() if needs_plugin(config) else {}
-    lines = [f"espnet=={found.espnet}"] if found.espnet else ["espnet"]
+    lines = [f"espnet>={found.espnet}"] if found.espnet else ["espnet"]
     lines += [f"{name}>={version}" for name, version in plugin.items()]
     (stage / "requirements.txt").write_text("\n".join(lines) + "\n")
     card = model_card(found, zip_name, lines, table)
