@@ -5,41 +5,59 @@ block, so an hour takes no more room than a minute.
 """
 
 import logging
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Iterator, Optional, Union
+from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Union
 
 import numpy as np
 
-from espnet_blankskip.audio.reading import BadAudio, open_sound, read_block
+from espnet_blankskip.audio.bad_audio import BadAudio
+from espnet_blankskip.audio.mixing import FULL_SCALE, Mixer
+from espnet_blankskip.audio.sound import block_samples, open_sound
+from espnet_blankskip.audio.sources import is_file, lasting
 
-BLOCK_SECONDS = 10.0
 # outside of it a header is damaged, and resampling would take the memory at its word
 MIN_RATE, MAX_RATE = 1000, 1_000_000
 
-Speech = Union[np.ndarray, "torch.Tensor", str, PathLike]  # noqa: F821
+Speech = Union[np.ndarray, "torch.Tensor", str, PathLike, BinaryIO]  # noqa: F821
 
 
-@dataclass(frozen=True)
 class Audio:
     """One recording that was looked at, and can be read any number of times.
 
     Args:
         utt_id: Utterance id for messages.
-        source: File, or samples (S, C) of a type that `_scaled` knows.
+        source: File, or samples (S, C) of a type that `Mixer` knows.
         rate: Its sampling rate in Hz.
         num_samples: Samples per channel, as an array has or a header says.
         target_rate: Rate in Hz of the blocks.
         channel: Channel to take, counted from 0; None averages all of them.
+        notice: Called with what looks wrong, when everything is read.
+
+    Attributes:
+        num_samples: Samples per channel; of a file, those that it turned out to have
+            once it is read. Before that a header's word, which may be infinity.
+        remarks: What looks wrong, once it is read.
     """
 
-    utt_id: str
-    source: Union[Path, np.ndarray]
-    rate: int
-    num_samples: int
-    target_rate: int
-    channel: Optional[int] = None
+    def __init__(
+        self,
+        utt_id: str,
+        source: Union[Path, BinaryIO, np.ndarray],
+        rate: int,
+        num_samples: float,
+        target_rate: int,
+        channel: Optional[int],
+        notice: Callable[[str, str], None],
+    ):
+        self.utt_id = utt_id
+        self.source = source
+        self.rate = rate
+        self.num_samples = num_samples
+        self.target_rate = target_rate
+        self.channel = channel
+        self.remarks: List[str] = []
+        self._notice = notice
 
     @property
     def seconds(self) -> float:
@@ -55,26 +73,30 @@ class Audio:
         Raises:
             BadAudio: The file is damaged or truncated.
         """
-        blocks = (self._one_channel(block) for block in self._source_blocks())
+        blocks = self._one_channel()
         if self.rate == self.target_rate:
             return blocks
         return self._resampled(blocks)
 
-    def _source_blocks(self) -> Iterator[np.ndarray]:
-        size = max(1, int(BLOCK_SECONDS * self.rate))
+    def _one_channel(self) -> Iterator[np.ndarray]:
+        mixer, heard, remarks = Mixer(self.channel), 0, []
+        for block in self._source_blocks(remarks):
+            heard += len(block)
+            yield mixer(block)
+        self.num_samples = heard
+        self.remarks = remarks + mixer.remarks()
+        for remark in self.remarks:
+            self._notice(remark, self.utt_id)
+
+    def _source_blocks(self, remarks: List[str]) -> Iterator[np.ndarray]:
         if isinstance(self.source, np.ndarray):
-            for first in range(0, self.num_samples, size):
+            size = block_samples(self.rate, self.source.shape[1])
+            for first in range(0, len(self.source), size):
                 yield self.source[first : first + size]
             return
         with open_sound(self.source, self.utt_id) as sound:
-            while len(block := read_block(sound, size, self.utt_id)):
-                yield block
-
-    def _one_channel(self, block: np.ndarray) -> np.ndarray:
-        if self.channel is not None:
-            block = block[:, self.channel : self.channel + 1]
-        block = _scaled(block)
-        return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+            yield from sound.blocks()
+            remarks += sound.remarks
 
     def _resampled(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         import soxr
@@ -109,8 +131,9 @@ class AudioReader:
         """Look at a recording without reading its samples.
 
         Args:
-            speech: Path of a file in any format soundfile reads, or samples (S,) or
-                (S, C): floating-point in [-1, 1], int16 or int32.
+            speech: File in any format libsndfile reads, as its path or open for
+                reading in binary mode; or samples (S,) or (S, C): floating-point in
+                [-1, 1], int16 or int32, as an array or a tensor.
             rate: Sampling rate in Hz of an array; None: the model's. A file knows
                 its own.
             utt_id: Utterance id for messages.
@@ -118,10 +141,12 @@ class AudioReader:
         Raises:
             BadAudio: It cannot be used; the message says why.
         """
-        if isinstance(speech, (str, PathLike)):
-            with open_sound(speech, utt_id) as sound:
-                source, channels = Path(speech), sound.channels
-                rate, num_samples = sound.samplerate, sound.frames
+        if is_file(speech):
+            source = lasting(speech, utt_id)
+            with open_sound(source, utt_id) as sound:
+                rate, channels = sound.rate, sound.channels
+                announced = sound.announced
+            num_samples = float("inf") if announced is None else announced
         else:
             source = _as_array(speech, utt_id)
             rate = self.sample_rate if rate is None else int(rate)
@@ -145,7 +170,15 @@ class AudioReader:
                 f"audio at {rate} Hz is resampled to the model's {self.sample_rate} Hz",
                 utt_id,
             )
-        return Audio(utt_id, source, rate, num_samples, self.sample_rate, self.channel)
+        return Audio(
+            utt_id,
+            source,
+            rate,
+            num_samples,
+            self.sample_rate,
+            self.channel,
+            self._say_once,
+        )
 
     def _say_once(self, what: str, utt_id: str) -> None:
         if what not in self._said:
@@ -153,13 +186,19 @@ class AudioReader:
             logging.warning(f"{what} (first: '{utt_id}'; not said again)")
 
 
-def _as_array(speech, utt_id: str) -> np.ndarray:
-    """View samples of any kind as (S, C) of a type that `_scaled` knows."""
-    if hasattr(speech, "detach"):
-        speech = speech.detach().cpu().numpy()
-    speech = np.asarray(speech)
-    known = np.issubdtype(speech.dtype, np.floating) or speech.dtype in _FULL_SCALE
-    if not known:
+def _as_array(speech: Any, utt_id: str) -> np.ndarray:
+    """View samples of any kind as (S, C) of a type that `Mixer` knows."""
+    try:
+        if hasattr(speech, "detach"):
+            speech = speech.detach().cpu()
+            if speech.is_floating_point() and speech.element_size() < 4:
+                speech = speech.float()  # numpy knows no bfloat16
+        speech = np.asarray(speech)
+    except Exception as error:  # depends on whose array it is
+        words = " ".join(str(error).split())
+        raise BadAudio(utt_id, f"samples cannot be read: {words}") from None
+    known = np.issubdtype(speech.dtype, np.floating)
+    if not known and speech.dtype.newbyteorder("=") not in FULL_SCALE:
         raise BadAudio(
             utt_id,
             f"samples are {speech.dtype}; give floating-point samples in [-1, 1], "
@@ -178,13 +217,3 @@ def _as_array(speech, utt_id: str) -> np.ndarray:
             "(samples, channels): transpose it",
         )
     return speech
-
-
-_FULL_SCALE = {np.dtype(np.int16): 2.0**15, np.dtype(np.int32): 2.0**31}
-
-
-def _scaled(block: np.ndarray) -> np.ndarray:
-    """Return samples as float32; PCM lands in [-1, 1], as soundfile reads it."""
-    full_scale = _FULL_SCALE.get(block.dtype)
-    block = block.astype(np.float32, copy=False)
-    return block if full_scale is None else block / np.float32(full_scale)

@@ -47,6 +47,7 @@ class Recognition:
         audio_seconds: Length of the audio.
         confidence, words: Of the best `Hypothesis`.
         nbest: Hypotheses, best first.
+        warnings: What looks wrong with the audio, one text per kind.
     """
 
     text: str
@@ -64,6 +65,7 @@ class Recognition:
     confidence: Tuple[float, ...] = ()
     words: Tuple[Word, ...] = ()
     nbest: Tuple[Hypothesis, ...] = ()
+    warnings: Tuple[str, ...] = ()
 
     @property
     def kept_ratio(self) -> float:

@@ -4,7 +4,7 @@ import itertools
 from operator import itemgetter
 from os import PathLike
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import torch
 
@@ -232,9 +232,11 @@ class BlankSkipSpeech2Text(RunTimeGate):
         """Recognize one recording, or a list of them.
 
         Args:
-            speech: Path of a file in any format soundfile reads, or samples (S,) or
-                (S, channels): floating-point in [-1, 1], int16 or int32. A list or
-                tuple of these is handed to `batch_decode`.
+            speech: File in any format libsndfile reads, as its path or open for
+                reading in binary mode (it is read from its beginning); or samples
+                (S,) or (S, channels) as an array or a tensor: floating-point in
+                [-1, 1], int16 or int32. A list or tuple of these is handed to
+                `batch_decode`.
             rate: Sampling rate of samples in Hz; None: the model's. Another rate
                 than the model's is resampled.
             utt_id: Name used in errors; None: the path, or "utterance".
@@ -256,9 +258,9 @@ class BlankSkipSpeech2Text(RunTimeGate):
 
     def batch_decode(
         self,
-        speeches: Sequence[Speech],
+        speeches: Iterable[Speech],
         batch_size: Optional[int] = None,
-        utt_ids: Optional[Sequence[str]] = None,
+        utt_ids: Optional[Iterable[str]] = None,
         rate: Optional[int] = None,
         on_error: str = "raise",
     ) -> List[Result]:
@@ -267,7 +269,8 @@ class BlankSkipSpeech2Text(RunTimeGate):
         Args:
             speeches: As in `__call__`.
             batch_size: Utterances per batch, at least 1; None: as constructed.
-            utt_ids: Names used in errors; None: paths, or "utterance N".
+            utt_ids: Names used in errors; recordings without one are named by their
+                paths, or "utterance N".
             rate: Sampling rate of those that are samples; None: the model's.
             on_error: "raise", or "return" a `BadAudio` in place of its result.
 
@@ -290,8 +293,10 @@ class BlankSkipSpeech2Text(RunTimeGate):
             results[i] = error
 
         audios: Dict[int, Audio] = {}
+        total, names = 0, iter(utt_ids or ())
         for i, speech in enumerate(speeches):
-            name = utt_ids[i] if utt_ids else _default_name(speech, i)
+            total = i + 1
+            name = next(names, None) or _default_name(speech, i)
             try:
                 audios[i] = self.reader.open(speech, rate, name)
             except BadAudio as error:
@@ -310,9 +315,9 @@ class BlankSkipSpeech2Text(RunTimeGate):
             getattr(self.asr_train_args, "speech_volume_normalize", None) or 0.0,
         )
         for i, windows in itertools.groupby(scored, key=itemgetter(0)):
-            result = self._transcribe((w[1:] for w in windows), audios[i].seconds)
+            result = self._transcribe((w[1:] for w in windows), audios[i])
             results.setdefault(i, result)  # unless its audio turned out to be bad
-        return [results[i] for i in range(len(speeches))]
+        return [results[i] for i in range(total)]
 
 
 def _checked(batch_size: int) -> int:
@@ -327,6 +332,7 @@ def _weight_dtype(dtype: str) -> str:
 
 
 def _default_name(speech: Speech, number: Optional[int] = None) -> str:
-    if isinstance(speech, (str, PathLike)):
-        return str(speech)
+    name = getattr(speech, "name", None) if hasattr(speech, "read") else speech
+    if isinstance(name, (str, PathLike)):
+        return str(name)
     return "utterance" if number is None else f"utterance {number}"

@@ -5,6 +5,7 @@ from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 
+from espnet_blankskip.audio.stream import Audio
 from espnet_blankskip.decoding.frame_scores import FrameScores
 from espnet_blankskip.decoding.hypothesis import CTCSearch, TokenPath
 from espnet_blankskip.decoding.recognition import Hypothesis, Recognition
@@ -46,13 +47,13 @@ class Transcriber:
         self.clock = clock
 
     def __call__(
-        self, scored: Iterable[Tuple[FrameScores, Spent]], audio_seconds: float
+        self, scored: Iterable[Tuple[FrameScores, Spent]], audio: Audio
     ) -> Recognition:
         """Transcribe one recording; its windows are taken one at a time.
 
         Args:
             scored: Scores of each window, in order, and the time they took.
-            audio_seconds: Length of the recording.
+            audio: The recording, whose length is known once the windows are taken.
         """
         encoder_seconds = total_seconds = 0.0
 
@@ -75,7 +76,7 @@ class Transcriber:
         depth = torch.cat(depths).numpy()
         read_gate = all(part is not None for part in blank_logps)
         begin = time.perf_counter()
-        clock = self.clock or FrameClock(audio_seconds / max(1, len(depth)), 0.0)
+        clock = self.clock or FrameClock(audio.seconds / max(1, len(depth)), 0.0)
         nbest = tuple(self._write(path, clock) for path in paths)
         total_seconds += time.perf_counter() - begin
         return Recognition(
@@ -87,7 +88,8 @@ class Transcriber:
             layers_run=int(depth.sum()),
             encoder_seconds=encoder_seconds,
             total_seconds=total_seconds,
-            audio_seconds=audio_seconds,
+            audio_seconds=audio.seconds,
+            warnings=tuple(audio.remarks),
         )
 
     def _write(self, path: TokenPath, clock: FrameClock) -> Hypothesis:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_experiment import write_experiment
 
-from espnet_blankskip.audio import stream
+from espnet_blankskip.audio import sound, stream
 from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.decoding.frame_scores import FrameScores
 from espnet_blankskip.decoding.greedy import greedy_on_full_output, greedy_search
@@ -296,19 +296,20 @@ def test_windows_in_batches_are_windows_one_by_one(hears_locally, spoken):
 def test_a_file_is_read_in_blocks_and_gives_what_its_samples_give(
     hears_locally, spoken, tmp_path, monkeypatch
 ):
-    path, read, sizes = tmp_path / "a.wav", stream.read_block, []
+    path, sizes = tmp_path / "a.wav", []
 
-    def counted(sound, frames, utt_id):
-        sizes.append(frames)
-        return read(sound, frames, utt_id)
+    class Counted(stream.Mixer):
+        def __call__(self, block):
+            sizes.append(len(block))
+            return super().__call__(block)
 
     soundfile.write(path, spoken, RATE, subtype="FLOAT")
-    monkeypatch.setattr(stream, "read_block", counted)
+    monkeypatch.setattr(stream, "Mixer", Counted)
     speech2text = BlankSkipSpeech2Text(
         *hears_locally, window_seconds=5, overlap_seconds=1
     )
     from_file = speech2text(path)
-    assert len(sizes) > 3 and max(sizes) == stream.BLOCK_SECONDS * RATE
+    assert len(sizes) > 3 and max(sizes) == sound.BLOCK_SECONDS * RATE
     assert from_file.nbest == speech2text(spoken).nbest
 
 
