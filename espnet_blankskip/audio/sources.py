@@ -17,6 +17,15 @@ def is_file(source: object) -> bool:
     return isinstance(source, (str, os.PathLike)) or hasattr(source, "read")
 
 
+def is_pipe(path: Union[str, os.PathLike]) -> bool:
+    """Tell whether a path leads to a pipe, which only this process can read, once."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
 def lasting(source: Source, utt_id: str) -> Union[Path, BinaryIO]:
     """Return what can be opened and read any number of times.
 
@@ -44,7 +53,7 @@ def lasting(source: Source, utt_id: str) -> Union[Path, BinaryIO]:
         raise BadAudio(utt_id, f"no such audio file: {path}") from None
     except (OSError, ValueError) as error:
         raise _cannot_open(utt_id, path, error) from None
-    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+    if is_pipe(path):
         with opened(path, utt_id) as pipe:
             return _kept(pipe, utt_id)
     if stat.S_ISDIR(mode):

@@ -129,20 +129,18 @@ def read_selection(reader, path: str, first: float, last: Optional[float]):
     import numpy as np
 
     audio = reader.open(path, None, Path(path).name)
-    if first >= audio.seconds:
-        raise ValueError(f"--start {first:g}: {path} ends at {audio.seconds:.2f} s")
-    if last is None:
-        last = first + DEFAULT_SECONDS
-        if last < audio.seconds:
-            logging.warning(
-                f"{first:g} to {last:g} s of {audio.seconds:.1f} s are shown "
-                "(--start, --end)"
-            )
-    begin, end = (round(t * reader.sample_rate) for t in (first, last))
+    chosen = first + DEFAULT_SECONDS if last is None else last
+    begin, end = (round(t * reader.sample_rate) for t in (first, chosen))
     heard, position = [], 0
     for block in audio.blocks():
         heard.append(block[max(0, begin - position) : max(0, end - position)])
         position += len(block)
-        if position >= end:
+        if position > end:
             break
+    if last is None and position > end:
+        whole = f" of {audio.seconds:.1f} s" if np.isfinite(audio.seconds) else ""
+        logging.warning(f"{first:g} to {chosen:g} s{whole} are shown (--start, --end)")
+    if position <= begin:
+        seconds = position / reader.sample_rate
+        raise ValueError(f"--start {first:g}: {path} ends at {seconds:.2f} s")
     return np.concatenate(heard)

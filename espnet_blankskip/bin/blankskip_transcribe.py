@@ -8,6 +8,7 @@ import argparse
 import sys
 from typing import Iterator, List, Sequence
 
+from espnet_blankskip.audio.sources import is_pipe
 from espnet_blankskip.bin.recognition_options import (
     add_recognition_options,
     recognition_options,
@@ -88,7 +89,12 @@ def main(argv: List[str]) -> int:
     args = get_parser().parse_args(argv)
     if args.jobs < 1:
         raise ValueError(f"--jobs {args.jobs} must be at least 1")
+    if hasattr(sys.stdin, "reconfigure"):  # names of files need not be UTF-8
+        sys.stdin.reconfigure(errors="surrogateescape")
     utterances = list_utterances(args.inputs, sys.stdin, args.format != "espnet")
+    pipe = next((u.path for u in utterances if is_pipe(u.path)), None)
+    if pipe is not None and args.jobs > 1:
+        raise ValueError(f"{pipe} is a pipe, which --jobs {args.jobs} cannot share")
     writer = open_writer(args.format, args.output, utterances, args.overwrite)
     waiting = [u for u in utterances if u.utt_id not in writer.done]
     if len(waiting) < len(utterances):

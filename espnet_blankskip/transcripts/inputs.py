@@ -5,14 +5,20 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable, Iterator, List, Sequence, Tuple
+from typing import FrozenSet, Iterable, Iterator, List, Sequence, Tuple
 
 from espnet_blankskip.kaldi.utterance_list import read_utterances
 
-#: What libsndfile reads under these names; other suffixes in a folder are passed over.
+#: What libsndfile reads under these names.
 AUDIO_SUFFIXES = frozenset(
     ".wav .flac .mp3 .ogg .oga .opus .aiff .aif .aifc .au .snd .sph .nist .w64 .rf64 "
     ".caf .wve".split()
+)
+#: Speech that it does not read: found in a folder, and named with the remedy when it
+#: is opened. Whatever has another suffix in a folder is passed over.
+FOREIGN_SUFFIXES = frozenset(
+    ".m4a .m4b .mp4 .m4v .mov .aac .webm .weba .mkv .mka .wma .wmv .amr .3gp "
+    ".3gpp".split()
 )
 STDIN = "-"
 
@@ -36,8 +42,9 @@ def list_utterances(
     """List what the command line asks for.
 
     Args:
-        inputs: Audio files; folders, searched for audio with all that is below them;
-            lists that end in ``.scp`` (``UTT_ID PATH`` lines); or "-".
+        inputs: Audio files; folders, searched for audio with all that is below them
+            (also for audio that cannot be read here, so that it is not passed over
+            in silence); lists that end in ``.scp`` (``UTT_ID PATH`` lines); or "-".
         stdin: Lines that "-" stands for, one path each.
         spaces: Whether names may hold spaces; if not, each becomes "_".
 
@@ -101,10 +108,17 @@ def _below(folder: Path) -> Iterator[Tuple[str, str]]:
 
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(parent, name)
-            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
+        paths = [Path(parent, name) for name in sorted(files) if name[0] != "."]
+        read = {path.stem for path in paths if _has(path, AUDIO_SUFFIXES)}
+        for path in paths:
+            # a video beside its own sound is no second recording
+            foreign = _has(path, FOREIGN_SUFFIXES) and path.stem not in read
+            if foreign or _has(path, AUDIO_SUFFIXES):
                 yield str(path.relative_to(folder).with_suffix("")), str(path)
+
+
+def _has(path: Path, suffixes: FrozenSet[str]) -> bool:
+    return path.suffix.lower() in suffixes
 
 
 def _long_name(path: str) -> str:

@@ -33,7 +33,8 @@ def make_record(utterance: Utterance, result) -> Dict[str, Any]:
         through every layer, and of the best hypothesis ``text``, ``score``
         (log-probability), ``token``, ``token_int`` and ``words`` (with ``start`` and
         ``end`` in seconds, and ``confidence`` from 0 to 1). More hypotheses than one
-        are listed under ``nbest``.
+        are listed under ``nbest``, and what looks wrong with the audio under
+        ``warnings``.
     """
     record = {
         "id": utterance.utt_id,
@@ -42,6 +43,8 @@ def make_record(utterance: Utterance, result) -> Dict[str, Any]:
         "kept": round(result.kept_ratio, 4),
         **_hypothesis(result),
     }
+    if result.warnings:
+        record["warnings"] = list(result.warnings)
     if len(result.nbest) > 1:
         record["nbest"] = [_hypothesis(other) for other in result.nbest]
     return record

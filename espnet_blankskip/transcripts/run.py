@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from collections import Counter
 from typing import Any, Callable, Dict, Iterable, Sequence
 
 from espnet_blankskip.transcripts.inputs import Utterance
@@ -29,12 +30,14 @@ class Run:
     Attributes:
         done: Number of utterances transcribed.
         failed: Reason by id, of the others.
+        warnings: How many of the done have each warning about their audio.
     """
 
     def __init__(self, writer: Writer, total: int, say: Callable[[str], None]):
         self._writer, self._say = writer, say
         self.total, self.done = total, 0
         self.failed: Dict[str, str] = {}
+        self.warnings: Counter = Counter()
         self._seconds, self._kept = 0.0, 0.0
         self._begin = self._shown = time.monotonic()
         self._bar = None
@@ -89,10 +92,13 @@ class Run:
             more = len(names) - SHOWN_FAILURES
             line += f"; failed {len(names)}: " + ", ".join(names[:SHOWN_FAILURES])
             line += f" and {more} more" if more > 0 else ""
+        for warning, count in self.warnings.most_common():
+            line += f"; in {count}: {warning}"
         return line
 
     def _count(self, record: Dict[str, Any]) -> None:
         self.done += 1
+        self.warnings.update(record.get("warnings", ()))
         self._seconds += record["seconds"]
         self._kept += record["seconds"] * record["kept"]
 

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 import torch
 
-from espnet_blankskip.audio import sound
+from espnet_blankskip.audio import mixing, sound
 from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.audio.stream import AudioReader
 
@@ -66,12 +66,69 @@ def test_every_format_gives_what_reading_it_whole_gives(
     assert np.abs(samples[:size] - expected[:size]).max() < 1e-4
 
 
-@pytest.mark.parametrize("kind", ["int16", "int32", "float64", "float16"])
-def test_arrays_of_every_kind_are_scaled_alike(noise, kind):
-    scale = {"int16": 2**15, "int32": 2**31}.get(kind, 1)
-    speech = (noise[:, 0].astype(np.float64) * scale).astype(kind)
+@pytest.mark.parametrize("kind", ["i2", "i4", "f8", "f4", "f2"])
+@pytest.mark.parametrize("order", "<>")
+def test_arrays_of_every_kind_are_scaled_alike(noise, kind, order):
+    scale = {"i2": 2**15, "i4": 2**31}.get(kind, 1)
+    speech = (noise[:, 0].astype(np.float64) * scale).astype(order + kind)
+    assert read(speech).dtype == np.float32
     assert read(speech) == pytest.approx(noise[:, 0], abs=1e-3)
-    assert read(torch.from_numpy(speech)) == pytest.approx(noise[:, 0], abs=1e-3)
+    if order == "<":
+        assert read(torch.from_numpy(speech)) == pytest.approx(noise[:, 0], abs=1e-3)
+
+
+def test_tensors_that_numpy_does_not_know(noise):
+    speech = torch.from_numpy(noise[:, 0])
+    assert read(speech.bfloat16()) == pytest.approx(noise[:, 0], abs=2e-3)
+    assert read(speech.clone().requires_grad_()) == pytest.approx(noise[:, 0])
+    with pytest.raises(BadAudio, match="samples cannot be read"):
+        read(speech.to_sparse())
+
+
+def remarks_on(speech, channel=None):
+    audio = AudioReader(RATE, channel).open(speech, RATE, "u")
+    for _ in audio.blocks():
+        pass
+    return audio.remarks
+
+
+def test_16_bit_values_made_floating_point_are_said(noise, tmp_path, caplog):
+    speech = np.round(noise * 2**15)
+    reader = AudioReader(RATE)
+    with caplog.at_level(logging.WARNING):
+        for name in ("first", "second"):
+            list(reader.open(speech, RATE, name).blocks())
+    (said,) = caplog.messages
+    assert "divide them by 32768" in said and "'first'" in said
+    soundfile.write(tmp_path / "a.wav", speech, RATE, subtype="FLOAT")
+    assert remarks_on(tmp_path / "a.wav") == [mixing.TOO_LOUD]
+    for fine in (speech.astype(np.int16), noise, 9 * noise, 0 * noise):
+        assert remarks_on(fine) == []
+
+
+def test_channels_that_cancel_each_other_are_said(noise):
+    other = np.random.default_rng(1).normal(0, 0.1, noise.shape).astype(np.float32)
+    silence = np.zeros_like(noise)
+    antiphase = [
+        (noise, -noise),
+        (noise, -0.9 * noise),
+        (noise + 0.1 * other, -noise),
+        (noise, -noise, noise, -noise),
+    ]
+    fine = [
+        (noise, noise),
+        (noise, other),
+        (noise, silence),
+        (silence, silence),
+        (noise, -noise / 2),
+        [np.roll(noise, n) for n in range(8)],
+    ]
+    for channels in antiphase:
+        speech = np.concatenate(channels, axis=1)
+        assert remarks_on(speech) == [mixing.ANTIPHASE]
+        assert remarks_on(speech, channel=1) == []
+    for channels in fine:
+        assert remarks_on(np.concatenate(channels, axis=1)) == []
 
 
 def test_int16_is_what_soundfile_makes_of_it(tmp_path, noise):

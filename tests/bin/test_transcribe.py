@@ -79,7 +79,7 @@ def awkward(tmp_path):
         "zero": "0 bytes",
         "cut": "truncated",
         "junk": "cannot be read as audio",
-        "film": "cannot be read as audio",
+        "film": "is MP4",
         "missing": "no such audio file",
     }
 
@@ -171,6 +171,54 @@ def test_a_killed_run_is_continued_and_loses_or_doubles_nothing(model, tmp_path)
     rows = [json.loads(line) for line in after.splitlines()]
     assert [row["id"] for row in rows] == names
     assert len({row["text"] for row in rows}) == 1
+
+
+def test_pipes_odd_names_and_odd_headers_are_heard_and_counted(model, tmp_path):
+    """One process for all, through a shell, as that is where pipes come from."""
+    folder = tmp_path / "audio"
+    folder.mkdir()
+    soundfile.write(folder / "plain.wav", noise(1.5), RATE)
+    content = bytearray((folder / "plain.wav").read_bytes())
+    size = content.index(b"data") + 4
+    for name, announced in (("a", 0), ("b", 24000 + 44), ("c", 24000 + 726)):
+        content[size : size + 4] = announced.to_bytes(4, "little")
+        (folder / f"{name}.wav").write_bytes(content)
+    soundfile.write(folder / "phone.wav", noise(1.5), RATE, subtype="GSM610")
+    odd = os.path.join(os.fsencode(folder), b"caf\xe9.wav")
+    Path(os.fsdecode(odd)).write_bytes((folder / "plain.wav").read_bytes())
+    (folder / "phone.m4a").write_bytes(b"twin of phone.wav")
+    (folder / "talk.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(99))
+    blankskip = f"{sys.executable} -m espnet_blankskip.bin.blankskip transcribe"
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"cat {folder}/plain.wav | {blankskip} --model {model} --format jsonl "
+            f"{folder} /dev/stdin <(cat {folder}/plain.wav)",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stderr
+    rows = {row["id"]: row for row in map(json.loads, done.stdout.splitlines())}
+    pipes = {name for name in rows if name.isdigit()}
+    assert set(rows) - pipes == {"plain", "a", "b", "c", "phone", "caf?", "stdin"}
+    assert len(pipes) == 1
+    texts = {row["text"] for name, row in rows.items() if name != "phone"}
+    assert len(texts) == 1 and "" not in texts and rows["phone"]["text"]
+    assert [name for name, row in rows.items() if "warnings" in row] == ["a", "b", "c"]
+    *_, failure, summary = done.stderr.splitlines()
+    assert "'talk': is MP4" in failure and "ffmpeg" in failure
+    assert "transcribed 8 of 9" in summary and "in 2: the header announces" in summary
+    assert "in 1: the header gives a length of 0" in summary
+    assert done.stderr.count("the header announces") == 2, "once, and in the summary"
+
+
+def test_a_pipe_cannot_be_shared_by_processes(model, audio, tmp_path, capsys):
+    os.mkfifo(tmp_path / "fifo")
+    args = ["transcribe", "--model", model, "--jobs", "2", str(audio)]
+    assert main([*args, str(tmp_path / "fifo")]) == 2
+    assert "fifo is a pipe, which --jobs 2 cannot share" in capsys.readouterr().err
 
 
 def workers_of(pid):

@@ -48,6 +48,16 @@ def test_inputs_become_named_utterances(name, folder):
     assert listed(*inputs) == expected
 
 
+def test_audio_of_a_folder_that_cannot_be_read_is_listed_unless_it_has_a_twin(folder):
+    for name in ("film.mp4", "talk.M4A", "a.webm", "slides.pdf"):
+        (folder / "two" / name).touch()
+    assert listed("two") == [
+        ("a", "two/a.wav"),
+        ("film", "two/film.mp4"),
+        ("talk", "two/talk.M4A"),
+    ]
+
+
 def test_dash_reads_paths_line_by_line(folder):
     lines = ["a.wav\n", "\n", "b/deep/d e.ogg\r\n"]
     assert listed("-", stdin=lines) == [("a", "a.wav"), ("d e", "b/deep/d e.ogg")]
