@@ -1,5 +1,6 @@
 """Recognition with the real encoder on real speech (contract 3, 4, 7, 9, 10)."""
 
+import io
 import os
 from argparse import Namespace
 from pathlib import Path
@@ -183,6 +184,41 @@ def test_a_bad_one_stops_a_list_or_comes_back_in_its_place(
     assert results[3].token_int == speech2text(speech[1]).token_int
     with pytest.raises(ValueError, match="on_error=skip must be raise or return"):
         speech2text.batch_decode(batch, on_error="skip")
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_batch_is_never_lost_when_errors_are_returned(
+    speech2text, speech, tmp_path, batch_size
+):
+    soundfile.write(tmp_path / "a.wav", speech[0], RATE)
+    late = np.tile(speech[0], 20)
+    late[-5] = np.nan  # after windows that were decoded already
+    batch = [
+        (tmp_path / "a.wav").open("rb"),
+        io.BytesIO((tmp_path / "a.wav").read_bytes()),
+        torch.from_numpy(speech[0]).bfloat16(),
+        speech[0].astype(">f4"),
+        np.round(speech[0] * 2**15).astype(">i2"),
+        speech[0] * np.nan,
+        late,
+        io.StringIO("no bytes"),
+        float("nan"),
+        None,
+        [0.1, "a"],
+        object(),
+    ]
+    expected = speech2text(speech[0]).token_int
+    results = speech2text.batch_decode(
+        (item for item in batch),
+        batch_size,
+        utt_ids=iter(["first", "second"]),
+        on_error="return",
+    )
+    assert [type(r).__name__ for r in results[:5]] == ["Recognition"] * 5
+    for i in (0, 1, 3, 4):
+        assert results[i].token_int == expected
+    assert [type(r).__name__ for r in results[5:]] == ["BadAudio"] * 7
+    assert [r.utt_id for r in results[5:]] == [f"utterance {i}" for i in range(5, 12)]
 
 
 def test_words_and_n_best_are_of_the_same_reading(files, speech):
