@@ -6,13 +6,15 @@ reason; the caller logs it and goes on with the next utterance.
 """
 
 import logging
-from typing import Optional
+from os import PathLike
+from typing import Optional, Tuple, Union
 
 import numpy as np
+import soundfile
 
 from espnet_blankskip.audio.bad_audio import BadAudio
 from espnet_blankskip.audio.mixing import Mixer
-from espnet_blankskip.audio.sound import open_sound
+from espnet_blankskip.audio.sound import Sound, open_sound
 from espnet_blankskip.audio.sources import Source
 
 
@@ -38,20 +40,64 @@ def read_audio(
         BadAudio: The file is missing, unreadable, truncated or empty, has
             another rate, or holds NaN or infinite samples.
     """
-    mixer = Mixer()
     with open_sound(source, utt_id) as sound:
-        if sample_rate is not None and sound.rate != sample_rate:
-            raise BadAudio(
-                utt_id,
-                f"sampling rate is {sound.rate} Hz but the model expects "
-                f"{sample_rate} Hz",
+        _check_model_rate(sound, sample_rate)
+        if sound.channels > 1:
+            logging.warning(
+                f"utterance '{utt_id}': {sound.channels} channels are mixed down to one"
             )
-        blocks = [mixer(block) for block in sound.blocks()]
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if sound.channels > 1:
-        logging.warning(
-            f"utterance '{utt_id}': {sound.channels} channels are mixed down to one"
+        return _read_whole(sound)
+
+
+def read_mono(
+    source: Source, utt_id: str, sample_rate: Optional[int] = None
+) -> Tuple[np.ndarray, int]:
+    """Read one audio file to train with, whose channels are better mixed on purpose.
+
+    Args:
+        source: As in `read_audio`.
+        utt_id: As in `read_audio`.
+        sample_rate: As in `read_audio`.
+
+    Returns:
+        Samples (S,) as from `read_audio`, and their rate in Hz.
+
+    Raises:
+        BadAudio: As in `read_audio`; also if it has several channels.
+    """
+    with open_sound(source, utt_id) as sound:
+        if sound.channels > 1:
+            raise BadAudio(utt_id, f"has {sound.channels} channels, 1 expected")
+        _check_model_rate(sound, sample_rate)
+        return _read_whole(sound), sound.rate
+
+
+def soundfile_reads(path: Union[str, PathLike], samples: int) -> bool:
+    """Tell whether `soundfile.read`, which ESPnet's loader calls, finds all samples.
+
+    Args:
+        path: A file that was read here.
+        samples: How many samples it has.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            return file.frames == samples == file.seek(0, soundfile.SEEK_END)
+    except (soundfile.SoundFileError, ValueError, TypeError):
+        return False
+
+
+def _check_model_rate(sound: Sound, sample_rate: Optional[int]) -> None:
+    if sample_rate is not None and sound.rate != sample_rate:
+        raise BadAudio(
+            sound.utt_id,
+            f"sampling rate is {sound.rate} Hz but the model expects {sample_rate} Hz",
         )
+
+
+def _read_whole(sound: Sound) -> np.ndarray:
+    mixer, utt_id = Mixer(), sound.utt_id
+    blocks = [mixer(block) for block in sound.blocks()]
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     for remark in sound.remarks + mixer.remarks():
         logging.warning(f"utterance '{utt_id}': {remark}")
     return check_samples(samples, utt_id)

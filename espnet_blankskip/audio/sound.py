@@ -26,6 +26,8 @@ from espnet_blankskip.audio.sources import Source, lasting, opened
 
 #: Less than this is missing from a file that is read all the same; a lost word is more.
 TOLERATED_SECONDS = 0.1
+# outside of it a header is damaged, and resampling would take the memory at its word
+MIN_RATE, MAX_RATE = 1000, 1_000_000
 #: What is read at a time, and the most of it over all channels.
 BLOCK_SECONDS, MAX_BLOCK_SAMPLES = 10.0, 2**24
 
@@ -86,6 +88,7 @@ class Sound:
         self._streams, self._closing = streams, closing
         self._first = next(streams)
         self.rate = self._first[0].samplerate
+        check_rate(self.rate, utt_id)
         self.channels = self._first[0].channels
         self.announced = self._first[1]
         self.remarks = remarks
@@ -141,6 +144,18 @@ class Sound:
             )
         if TOO_LITTLE not in self.remarks:
             self.remarks.append(TOO_LITTLE)
+
+
+def check_rate(rate: int, utt_id: str) -> None:
+    """Refuse a sampling rate in Hz that no speech has.
+
+    Raises:
+        BadAudio: It lies outside of `MIN_RATE` to `MAX_RATE`.
+    """
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise BadAudio(
+            utt_id, f"sampling rate is {rate} Hz; {MIN_RATE} to {MAX_RATE} can be used"
+        )
 
 
 def block_samples(rate: int, channels: int) -> int:

@@ -63,6 +63,13 @@ def lasting(source: Source, utt_id: str) -> Union[Path, BinaryIO]:
     return path
 
 
+def located(path: str, wav_scp: str) -> str:
+    """Return a path of a list as it is or, if nothing is there, beside the list."""
+    beside = os.path.join(os.path.dirname(wav_scp), path)
+    here = os.path.exists(path) or not os.path.isfile(beside)
+    return path if here else beside
+
+
 def opened(path: Path, utt_id: str) -> BinaryIO:
     """Open a file for reading.
 

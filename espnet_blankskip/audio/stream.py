@@ -13,11 +13,8 @@ import numpy as np
 
 from espnet_blankskip.audio.bad_audio import BadAudio
 from espnet_blankskip.audio.mixing import FULL_SCALE, Mixer
-from espnet_blankskip.audio.sound import block_samples, open_sound
+from espnet_blankskip.audio.sound import block_samples, check_rate, open_sound
 from espnet_blankskip.audio.sources import is_file, lasting
-
-# outside of it a header is damaged, and resampling would take the memory at its word
-MIN_RATE, MAX_RATE = 1000, 1_000_000
 
 Speech = Union[np.ndarray, "torch.Tensor", str, PathLike, BinaryIO]  # noqa: F821
 
@@ -151,11 +148,7 @@ class AudioReader:
             source = _as_array(speech, utt_id)
             rate = self.sample_rate if rate is None else int(rate)
             num_samples, channels = source.shape
-        if not MIN_RATE <= rate <= MAX_RATE:
-            raise BadAudio(
-                utt_id,
-                f"sampling rate is {rate} Hz; {MIN_RATE} to {MAX_RATE} can be used",
-            )
+            check_rate(rate, utt_id)
         if num_samples == 0:
             raise BadAudio(utt_id, "audio is empty (0 samples)")
         if self.channel is not None and self.channel >= channels:

@@ -7,6 +7,7 @@ from typing import Dict, List, Optional
 import numpy as np
 
 from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.sources import located
 from espnet_blankskip.evaluation.measure import Utterance
 from espnet_blankskip.kaldi.utterance_list import read_utterances
 
@@ -78,7 +79,7 @@ def read_speech_set(
     utterances = []
     for utt_id in usable:
         try:
-            path = _resolve(paths[utt_id], wav_scp)
+            path = located(paths[utt_id], wav_scp)
             samples = read_audio(path, utt_id, sample_rate)
             check_samples(samples, utt_id, min_samples)
             reference = references.get(utt_id, "")
@@ -101,11 +102,6 @@ def _read_list(option: str, path: str) -> Dict[str, str]:
     if not Path(path).is_file():
         raise ValueError(f"{option}: no such file: {path}")
     return read_utterances(path)
-
-
-def _resolve(path: str, wav_scp: str) -> str:
-    beside = Path(wav_scp).parent / path
-    return path if Path(path).is_file() or not beside.is_file() else str(beside)
 
 
 def _first(ids: Dict[str, str]) -> str:

@@ -4,9 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-import soundfile
-
-from espnet_blankskip.audio.reading import BadAudio, read_audio
+from espnet_blankskip.audio.reading import BadAudio, read_mono
 from espnet_blankskip.corpora.data_folder import read_table
 
 
@@ -21,14 +19,7 @@ def audio_problem(
         samples: Length it had when it was written; None if unknown.
     """
     try:
-        channels = soundfile.info(path).channels
-    except soundfile.SoundFileError:
-        channels = 1  # read_audio says better what is wrong
-    # Decoding mixes channels down; for training a mixture is better made on purpose.
-    if channels > 1:
-        return f"has {channels} channels, 1 expected"
-    try:
-        audio = read_audio(path, utt_id="", sample_rate=fs)
+        audio, _ = read_mono(path, utt_id="", sample_rate=fs)
     except BadAudio as problem:
         return problem.reason
     if samples is not None and len(audio) < samples:

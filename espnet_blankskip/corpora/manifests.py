@@ -12,10 +12,10 @@ from shutil import which
 from typing import Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
-import soundfile
 from tqdm import tqdm
 
 from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.sound import open_sound
 from espnet_blankskip.corpora.data_folder import Row, Segment
 from espnet_blankskip.corpora.dropped import report_dropped
 from espnet_blankskip.corpora.lhotse_recipes import UNREADABLE_RATE, describe
@@ -138,12 +138,13 @@ def plain_file(recording) -> Optional[AudioFile]:
     if not plain or recording.transforms or recording.sampling_rate == UNREADABLE_RATE:
         return None
     try:
-        info = soundfile.info(source.source)
-    except soundfile.SoundFileError:
+        with open_sound(source.source, recording.id) as sound:
+            if sound.channels > 1 or not sound.announced:
+                return None
+            path = Path(source.source).absolute()
+            return AudioFile(path, sound.rate, sound.announced)
+    except BadAudio:
         return None
-    if info.channels > 1 or info.frames == 0:
-        return None
-    return AudioFile(Path(source.source).absolute(), info.samplerate, info.frames)
 
 
 def is_whole(supervision, file: AudioFile) -> bool:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 import numpy as np
-import soundfile
 
-from espnet_blankskip.audio.reading import BadAudio, read_audio
+from espnet_blankskip.audio.reading import BadAudio, read_mono
 from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
 
 #: ``(utterance, what is wrong with it)``
@@ -43,21 +42,17 @@ class Utterance:
         Raises:
             BadAudio: It cannot be read whole, or training had better not use it.
         """
-        audio = read_audio(self.path, self.utt_id)
-        info = soundfile.info(self.path)
-        if info.channels > 1:
-            # A mixture of channels is better made on purpose than here.
-            raise BadAudio(self.utt_id, f"has {info.channels} channels, 1 expected")
+        audio, rate = read_mono(self.path, self.utt_id)
         if samples is not None and len(audio) < samples:
             raise BadAudio(
                 self.utt_id, f"is truncated: {len(audio)} of {samples} samples"
             )
         if self.start is not None:
-            last = len(audio) if self.end < 0 else round(self.end * info.samplerate)
-            audio = audio[round(self.start * info.samplerate) : last]
+            last = len(audio) if self.end < 0 else round(self.end * rate)
+            audio = audio[round(self.start * rate) : last]
             if len(audio) == 0:
                 raise BadAudio(self.utt_id, "its segment has no samples")
-        return audio, info.samplerate
+        return audio, rate
 
 
 def list_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:

@@ -1,12 +1,12 @@
 """Sound to run a checkpoint on while it is converted: the user's, or made here."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import List, Optional
 
 import numpy as np
 
 from espnet_blankskip.audio.reading import BadAudio, read_audio
+from espnet_blankskip.audio.sources import located
 from espnet_blankskip.kaldi.utterance_list import read_utterances
 from espnet_blankskip.zoo.errors import CheckpointError
 
@@ -56,7 +56,7 @@ def read_sound(
         if seconds >= max_seconds:
             break
         try:
-            samples = read_audio(_resolve(path, wav_scp), utt_id, sample_rate)
+            samples = read_audio(located(path, wav_scp), utt_id, sample_rate)
         except BadAudio as error:
             failed.append(str(error))
             continue
@@ -108,8 +108,3 @@ def _split(name, utterances, failed) -> FitSound:
         return FitSound(name, utterances, utterances, failed)
     fit = [u for i, u in enumerate(utterances, 1) if i % _HELD_OUT_EVERY]
     return FitSound(name, fit, held_out, failed)
-
-
-def _resolve(path: str, wav_scp: str) -> str:
-    beside = Path(wav_scp).parent / path
-    return path if Path(path).is_file() or not beside.is_file() else str(beside)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from odd_audio import GSM_BLOCK, write_odd_files, write_unusable_files
 from tiny_experiment import write_experiment
 
 from espnet_blankskip.bin import asr_decode
@@ -97,6 +98,23 @@ def test_bad_audio_is_named_and_the_rest_decoded(
     assert 2 * int(total) <= int(layers) <= 4 * int(total)
     assert float(seconds[0]) <= float(seconds[1])
     assert float(seconds[2]) == 1.0
+
+
+def test_odd_files_are_decoded_and_unusable_ones_cost_themselves(experiment, tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, 3 * RATE)
+    odd = write_odd_files(tmp_path, noise, RATE)
+    unusable = write_unusable_files(tmp_path, noise, RATE)
+    paths = [*unusable.values(), *odd.values()]
+    scp = tmp_path / "wav.scp"
+    scp.write_text("".join(f"u{i} {path}\n" for i, path in enumerate(paths)))
+    out = tmp_path / "out"
+    assert run(experiment, scp, out, "--batch_size", "3") == 0
+    bad = [f"u{i}" for i in range(len(unusable))]
+    assert list(table(out / "1best_recog" / "failed")) == bad
+    depth = table(out / "1best_recog" / "depth")
+    good = [f"u{i}" for i in range(len(unusable), len(paths))]
+    for utt_id in good:
+        assert 3.0 <= float(depth[utt_id].split()[-1]) <= 3.0 + GSM_BLOCK / RATE
 
 
 def test_log_has_the_pairs_that_calculate_rtf_needs(experiment, wav_scp, tmp_path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+from odd_audio import GSM_BLOCK, write_odd_files, write_unusable_files
 from recipe_folder import RATE, SETS, make_data, tone
 
 from espnet_blankskip.kaldi.lists import read_table, write_rows
@@ -86,6 +87,35 @@ def test_lists_that_disagree_are_put_right(recipe, capsys):
     ):
         assert f"dropped {utt_id}: {reason}" in out
     assert list(read_table(recipe / f"dump/raw/{SETS[0]}/text")) == [ids[3]]
+
+
+def test_unusable_files_of_every_kind_cost_themselves(recipe, capsys):
+    ids = [f"spk{i % 2}-{SETS[0]}-{9 + i}" for i in range(9)]
+    paths = write_unusable_files(recipe, tone(1.0), RATE).values()
+    for name, values in (
+        ("wav.scp", paths),
+        ("text", ["one"] * 9),
+        ("utt2spk", "a" * 9),
+    ):
+        with (recipe / "data" / SETS[0] / name).open("a") as lines:
+            lines.writelines(f"{u} {v}\n" for u, v in zip(ids, values))
+    assert run() == 0
+    assert len(read_table(recipe / f"dump/raw/{SETS[0]}/wav.scp")) == 4
+    dropped = read_table(recipe / f"dump/raw/{SETS[0]}/dropped")
+    assert set(ids[: len(paths)]) <= set(dropped)
+
+
+def test_files_that_espnet_would_not_read_whole_are_written_anew(recipe):
+    ids = list(read_table(recipe / f"data/{SETS[0]}/wav.scp"))[:3]
+    odd = write_odd_files(recipe, tone(1.0), RATE).values()
+    scp = recipe / f"data/{SETS[0]}/wav.scp"
+    write_rows(scp, {**read_table(scp), **dict(zip(ids, map(str, odd)))}.items())
+    (recipe / f"data/{SETS[0]}/utt2num_samples").unlink(missing_ok=True)
+    assert run() == 0
+    paths = read_table(recipe / f"dump/raw/{SETS[0]}/wav.scp")
+    for utt_id in ids:
+        assert RATE <= len(soundfile.read(paths[utt_id])[0]) <= RATE + GSM_BLOCK
+    assert len(paths) == 4
 
 
 def test_a_set_with_nothing_left_stops_the_run(recipe, capsys):

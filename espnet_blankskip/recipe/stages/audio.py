@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.audio.reading import BadAudio, soundfile_reads
 from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
 from espnet_blankskip.kaldi.utterances import (
     DROPPED,
@@ -158,7 +158,8 @@ def format_set(run: RecipeRun, name: str) -> None:
             audio, rate = utterance.read_checked(samples)
         except BadAudio as problem:
             return None, problem.reason
-        if whole and rate == options.fs:
+        as_it_is = whole and rate == options.fs
+        if as_it_is and soundfile_reads(utterance.path, len(audio)):
             return (utterance.path, len(audio)), ""
         if rate != options.fs:
             audio = soxr.resample(audio, rate, options.fs)
