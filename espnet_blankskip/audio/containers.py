@@ -233,6 +233,18 @@ def mp3_announces_length(file: BinaryIO, start: int) -> bool:
     return bool(found and found.group(1)[0] & 1)
 
 
+def end_without_zeros(file: BinaryIO, end: int) -> int:
+    """Return where the zeros begin that a file is filled up with."""
+    while end > 0:
+        begin = max(0, end - 65536)
+        file.seek(begin)
+        content = read_fully(file, end - begin).rstrip(b"\0")
+        if content:
+            return begin + len(content)
+        end = begin
+    return end
+
+
 def is_mpeg_audio(head: bytes) -> bool:
     """Tell whether bytes begin an MPEG audio frame or a tag before one."""
     return head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")

@@ -4,6 +4,7 @@ import io
 from typing import BinaryIO, Optional
 
 _ID3V1_BYTES = 128
+_MPEG_HEADER_BYTES = 4
 
 
 class Part(io.RawIOBase):
@@ -17,6 +18,8 @@ class Part(io.RawIOBase):
         patch_at: Where they stand, counted from the beginning of the file.
         claim: Length in bytes to announce; None: the real one. libmpg123 guesses the
             number of samples from it, and libsndfile reads no more than was guessed.
+            A frame that is cut off at the real end is then filled up with zeros, as
+            libmpg123 loses the block of samples that it stands in otherwise.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Part(io.RawIOBase):
         else:
             self._file.seek(self._start + begin)
             data = self._patched(read_fully(self._file, count), begin)
+            if self._claim > self._length and len(buffer) > _MPEG_HEADER_BYTES:
+                data += bytes(len(buffer) - count)
         buffer[: len(data)] = data
         self.position += len(data)
         return len(data)

@@ -15,6 +15,7 @@ import soundfile
 from espnet_blankskip.audio.bad_audio import BadAudio, damage_named
 from espnet_blankskip.audio.containers import (
     SampleData,
+    end_without_zeros,
     is_mpeg_audio,
     mp3_announces_length,
     ogg_links,
@@ -251,18 +252,18 @@ def _mp3_streams(
     file: BinaryIO, size: int, first: soundfile.SoundFile, remarks: List[str]
 ) -> Iterator[Stream]:
     """Open MP3 files that were joined; where no table counts the frames, guess high."""
-    start = 0
+    start, end = 0, end_without_zeros(file, size)
     first.close()
     while True:
         known = mp3_announces_length(file, start)
         claim = None if known else _CLAIM * (size - start)
-        part = Part(file, start, claim=claim)
+        part = Part(file, start, None if known else end, claim=claim)
         sound = _Forward(part)
         yield sound, _announced(sound) if known else None
         start += part.position  # libmpg123 reads frame by frame
         file.seek(start)
         head = file.read(256)
-        if start + _MP3_PADDING_BYTES >= size or head.startswith(_TAGS):
+        if start + _MP3_PADDING_BYTES >= end or head.startswith(_TAGS):
             return
         if not is_mpeg_audio(head):
             remarks.append(LEFT_OUT)

@@ -17,7 +17,7 @@ from espnet_blankskip.audio.reading import read_audio
 from espnet_blankskip.audio.stream import AudioReader
 
 RATE = 16000
-SECONDS = 2
+SECONDS = 1
 # without a header nobody knows the rate
 PAIRS = [
     (name, subtype)
@@ -117,17 +117,56 @@ DELAY = 2400  # samples of the codec's delay and padding, which only the table t
 
 @pytest.mark.parametrize("mode", ["VARIABLE", "CONSTANT"])
 @pytest.mark.parametrize("samples", [LOUD_QUIET, QUIET_LOUD], ids=["loud", "quiet"])
-@pytest.mark.parametrize("tag", [b"", b"TAG" + bytes(125)], ids=["bare", "tagged"])
-def test_mp3_without_a_table_is_heard_to_its_end(tmp_path, mode, samples, tag):
+def test_mp3_without_a_table_is_heard_to_its_end(tmp_path, mode, samples):
     path = mp3(tmp_path / "a.mp3", samples, mode, table=False)
-    path.write_bytes(path.read_bytes() + tag)
     got, remarks = heard(path)
     assert 0 <= len(got) - len(samples) <= DELAY
     assert not remarks
-    loud = np.abs(got) > 0.1
-    where = np.flatnonzero(loud) / RATE
+    where = np.flatnonzero(np.abs(got) > 0.1) / RATE
     expected = np.flatnonzero(np.abs(samples) > 0.1) / RATE
     assert where[[0, -1]] == pytest.approx(expected[[0, -1]], abs=0.2)
+
+
+ID3V2 = b"ID3\x04\0\0\0\x02\0\0" + bytes(2 << 14)
+APE_FIELDS = b"APETAGEX" + struct.pack("<III", 2000, 8032, 1)
+APE = APE_FIELDS + b"\0\0\0\xa0" + bytes(8) + b"picture." * 1000
+APE += APE_FIELDS + b"\0\0\0\x80" + bytes(8)
+
+
+@pytest.mark.parametrize("table", [True, False], ids=["table", "no table"])
+@pytest.mark.parametrize(
+    "before, cut, after",
+    [
+        (ID3V2, 0, b""),
+        (b"", 0, b"TAG" + bytes(125)),
+        (b"", 0, APE),
+        (ID3V2, 0, APE + b"TAG" + bytes(125)),
+        (b"", 0, bytes(200_000)),
+        (b"", 1, b""),
+        (b"", 70, b""),
+    ],
+    ids=["ID3v2", "ID3v1", "APE", "all tags", "zeros", "cut", "cut more"],
+)
+def test_mp3_with_tags_or_a_frame_cut_off_is_heard_to_its_end(
+    tmp_path, table, before, cut, after
+):
+    path = mp3(tmp_path / "a.mp3", LOUD_QUIET, table=table)
+    content = path.read_bytes()
+    path.write_bytes(before + content[: len(content) - cut] + after)
+    got, remarks = heard(path)
+    assert abs(len(got) - len(LOUD_QUIET)) <= DELAY
+    assert not remarks or (cut and table and remarks == [sound.TOO_LITTLE])
+
+
+def test_what_follows_mp3_and_is_no_audio_is_never_left_out_in_silence(tmp_path):
+    path = mp3(tmp_path / "a.mp3", LOUD_QUIET)
+    path.write_bytes(path.read_bytes() + b"no audio" * 999)
+    got, remarks = heard(path)
+    assert len(got) == len(LOUD_QUIET) and remarks == [sound.LEFT_OUT]
+    path = mp3(tmp_path / "b.mp3", LOUD_QUIET, table=False)
+    path.write_bytes(path.read_bytes() + b"no audio" * 999)
+    with pytest.raises(BadAudio, match="damaged"):
+        heard(path)
 
 
 def test_mp3_with_a_table_is_what_soundfile_reads_and_no_longer(tmp_path):
@@ -160,7 +199,7 @@ def joined(folder, suffix, subtype, counts):
 @pytest.mark.parametrize(
     "suffix, subtype", [(".ogg", "VORBIS"), (".ogg", "OPUS"), (".mp3", None)]
 )
-@pytest.mark.parametrize("counts", [(40000, 90000), (90000, 40000), (50000,) * 3])
+@pytest.mark.parametrize("counts", [(20000, 50000), (50000, 20000), (20000,) * 3])
 def test_streams_one_behind_the_other_are_all_heard(tmp_path, suffix, subtype, counts):
     path, expected = joined(tmp_path, suffix, subtype, counts)
     got, remarks = heard(path)
@@ -182,7 +221,7 @@ def test_streams_that_differ_in_rate_are_refused(tmp_path):
 
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
 def test_an_ogg_file_that_was_cut_off_is_named(tmp_path, subtype):
-    path, whole = joined(tmp_path, ".ogg", subtype, (20 * RATE,))
+    path, whole = joined(tmp_path, ".ogg", subtype, (8 * RATE,))
     content = path.read_bytes()
     last = content.rindex(b"OggS")
     path.write_bytes(content[: last + 40])
@@ -193,7 +232,7 @@ def test_an_ogg_file_that_was_cut_off_is_named(tmp_path, subtype):
     assert remarks == [sound.NO_END] and 0 < len(got) < len(whole)
 
 
-def header_with(path, size_of, samples=None):
+def header_with(path, size_of):
     """Let the header of a file announce another number of bytes of samples."""
     content = bytearray(path.read_bytes())
     name, layout = {".aiff": (b"SSND", ">I"), ".au": (b".snd", ">I")}.get(
@@ -222,10 +261,23 @@ def test_a_header_that_announces_a_little_more_is_forgiven(
 
 
 @pytest.mark.parametrize("through", [str, lambda p: io.BytesIO(p.read_bytes())])
-@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
-def test_a_wav_of_length_0_is_read_to_its_end(tmp_path, tone, subtype, through):
-    path = tmp_path / "a.wav"
-    soundfile.write(path, tone, RATE, subtype=subtype)
+@pytest.mark.parametrize(
+    "name, subtype",
+    [
+        ("a.wav", "PCM_16"),
+        ("a.wav", "PCM_24"),
+        ("a.wav", "FLOAT"),
+        ("a.wav", "ULAW"),
+        ("a.rf64", "PCM_16"),
+        ("a.aiff", "PCM_16"),
+        ("a.au", "PCM_16"),
+    ],
+)
+def test_a_header_with_length_0_is_read_to_its_end(
+    tmp_path, tone, name, subtype, through
+):
+    path = tmp_path / name
+    soundfile.write(path, tone, RATE, format=name[2:].upper(), subtype=subtype)
     expected = read_audio(path, "u")
     header_with(path, lambda size: 0)
     got, remarks = heard(through(path))
