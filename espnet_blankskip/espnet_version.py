@@ -14,6 +14,8 @@ from typing import Optional
 
 from packaging.version import InvalidVersion, Version
 
+logger = logging.getLogger(__name__)
+
 OLDEST = "202511"
 NEWEST = "202611"
 INSTALL = "pip install 'espnet>=202511' torchaudio espnet_model_zoo"
@@ -73,9 +75,8 @@ def check_espnet() -> FoundESPnet:
         ESPnetUnusable: it is missing or too old; says what to install.
     """
     found = find_espnet()
-    log = logging.getLogger(__name__)
     if found.other not in (None, found.version):
-        log.warning(
+        logger.warning(
             "two ESPnets: %s in %s is used, and hides the %s installed; if that is not "
             "meant, take the tree off PYTHONPATH or pip uninstall espnet",
             found.version or "one of unknown version",
@@ -85,7 +86,7 @@ def check_espnet() -> FoundESPnet:
     try:
         version = Version(str(found.version))
     except InvalidVersion:
-        log.warning("%s does not say which ESPnet it is; trying it", found.root)
+        logger.warning("%s does not say which ESPnet it is; trying it", found.root)
         return found
     if version < Version(OLDEST):
         raise ESPnetUnusable(
@@ -93,7 +94,7 @@ def check_espnet() -> FoundESPnet:
             f"which works with {OLDEST} to {NEWEST}: {_how_to_install()}"
         )
     if version > Version(NEWEST):
-        log.warning(
+        logger.warning(
             "ESPnet %s is newer than the newest that espnet_blankskip was tested with "
             "(%s); trying it",
             found.version,

@@ -19,6 +19,8 @@ from espnet_blankskip.encoders import EncodedFrames
 from espnet_blankskip.factorized_ctc import FactorizedCTC
 from espnet_blankskip.upstream import ESPnetASRModel, force_gatherable, make_pad_mask
 
+logger = logging.getLogger(__name__)
+
 
 class BlankSkipASRModel(ESPnetASRModel):
     """ESPnet's CTC or hybrid CTC/attention model around a layer-skipping encoder.
@@ -82,7 +84,7 @@ class BlankSkipASRModel(ESPnetASRModel):
             and kd_weight == 0.0
             and (self.interctc_weight == 0.0 or self.encoder.gate_head == "own")
         ):
-            logging.warning(
+            logger.warning(
                 "gate_layers=%s but nothing teaches the gate in training: set "
                 "interctc_weight (for gate_head=ctc) or kd_weight",
                 gates,
@@ -221,7 +223,7 @@ class BlankSkipASRModel(ESPnetASRModel):
             return True  # there is no intermediate CTC to compare the teacher with
         if known and ready != self._teacher_was_ready:
             self._teacher_was_ready = ready
-            logging.info(
+            logger.info(
                 "distillation %s: final CTC loss %.3f, intermediate %.3f",
                 "runs" if ready else "waits, its teacher is the worse of the two",
                 final,

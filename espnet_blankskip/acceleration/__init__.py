@@ -37,6 +37,8 @@ from espnet_blankskip.upstream import (
     Swish,
 )
 
+logger = logging.getLogger(__name__)
+
 __all__ = ["accelerate", "fast"]
 
 # exact class -> classes that can stand in for it, where their can_replace agrees
@@ -128,11 +130,11 @@ def _report(encoder: torch.nn.Module) -> None:
         for module in encoder.modules()
         if isinstance(module, Accelerated)
     )
-    logging.info("accelerated %d modules: %s", sum(swapped.values()), dict(swapped))
+    logger.info("accelerated %d modules: %s", sum(swapped.values()), dict(swapped))
     left = Counter(
         type(module).__name__
         for module in encoder.modules()
         if "Attention" in type(module).__name__ and not isinstance(module, Accelerated)
     )
     if left or not swapped:
-        logging.warning("left as they are: %s", dict(left) or type(encoder).__name__)
+        logger.warning("left as they are: %s", dict(left) or type(encoder).__name__)

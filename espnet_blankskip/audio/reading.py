@@ -17,6 +17,8 @@ from espnet_blankskip.audio.mixing import Mixer
 from espnet_blankskip.audio.sound import Sound, open_sound
 from espnet_blankskip.audio.sources import Source
 
+logger = logging.getLogger(__name__)
+
 
 def read_audio(
     source: Source, utt_id: str, sample_rate: Optional[int] = None
@@ -43,7 +45,7 @@ def read_audio(
     with open_sound(source, utt_id) as sound:
         _check_model_rate(sound, sample_rate)
         if sound.channels > 1:
-            logging.warning(
+            logger.warning(
                 f"utterance '{utt_id}': {sound.channels} channels are mixed down to one"
             )
         return _read_whole(sound)
@@ -99,7 +101,7 @@ def _read_whole(sound: Sound) -> np.ndarray:
     blocks = [mixer(block) for block in sound.blocks()]
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     for remark in sound.remarks + mixer.remarks():
-        logging.warning(f"utterance '{utt_id}': {remark}")
+        logger.warning(f"utterance '{utt_id}': {remark}")
     return check_samples(samples, utt_id)
 
 

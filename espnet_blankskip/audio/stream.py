@@ -16,6 +16,8 @@ from espnet_blankskip.audio.mixing import FULL_SCALE, Mixer
 from espnet_blankskip.audio.sound import block_samples, check_rate, open_sound
 from espnet_blankskip.audio.sources import is_file, lasting
 
+logger = logging.getLogger(__name__)
+
 Speech = Union[np.ndarray, "torch.Tensor", str, PathLike, BinaryIO]  # noqa: F821
 
 
@@ -176,7 +178,7 @@ class AudioReader:
     def _say_once(self, what: str, utt_id: str) -> None:
         if what not in self._said:
             self._said.add(what)
-            logging.warning(f"{what} (first: '{utt_id}'; not said again)")
+            logger.warning(f"{what} (first: '{utt_id}'; not said again)")
 
 
 def _as_array(speech: Any, utt_id: str) -> np.ndarray:

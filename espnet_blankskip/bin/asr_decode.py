@@ -30,6 +30,8 @@ from espnet_blankskip.transcripts.hypothesis_folders import (
     write_hypothesis_folders,
 )
 
+logger = logging.getLogger(__name__)
+
 SHOWN_FAILURES = 5
 
 
@@ -190,7 +192,7 @@ def decode_set(args) -> int:
                 batch.append((utt_id, samples))
             except BadAudio as error:
                 failed[utt_id] = error.reason
-                logging.error(str(error))
+                logger.error(str(error))
         if batch:
             _decode_batch(speech2text, batch, results, failed)
         bar.update(min(args.batch_size, len(utt_ids) - first))
@@ -283,34 +285,32 @@ def _decode_batch(
     the first pair of a batch spans the decoding, so that the sum is right.
     """
     utt_ids, speech = zip(*batch)
-    logging.info(f"speech length: {len(speech[0])}")
+    logger.info(f"speech length: {len(speech[0])}")
     try:
         recognized = speech2text.batch_decode(speech, len(batch), utt_ids)
     except BadAudio:
         recognized = [None] * len(batch)  # one of them; the loop finds out which
     for i, utt_id in enumerate(utt_ids):
         if i > 0:
-            logging.info(f"speech length: {len(speech[i])}")
+            logger.info(f"speech length: {len(speech[i])}")
         try:
             results[utt_id] = recognized[i] or speech2text(speech[i], utt_id=utt_id)
         except BadAudio as error:
             failed[utt_id] = error.reason
-            logging.error(str(error))
+            logger.error(str(error))
         text = results[utt_id].text if utt_id in results else ""
-        logging.info(f"best hypo: {text}")
+        logger.info(f"best hypo: {text}")
 
 
 def _log_summary(total: int, failed: Dict[str, str]) -> None:
     summary = f"decoded {total - len(failed)} of {total} utterances"
     if not failed:
-        logging.info(summary)
+        logger.info(summary)
         return
     names = ", ".join(list(failed)[:SHOWN_FAILURES])
     more = len(failed) - SHOWN_FAILURES
     names += f" and {more} more" if more > 0 else ""
-    logging.warning(
-        f"{summary}, failed {len(failed)}: {names} (see 1best_recog/failed)"
-    )
+    logger.warning(f"{summary}, failed {len(failed)}: {names} (see 1best_recog/failed)")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from espnet_blankskip.bin.recognition_options import (
 )
 from espnet_blankskip.terminal import quiet_import
 
+logger = logging.getLogger(__name__)
+
 #: Shown of a longer file where nothing else is asked for, and the most there is room
 #: for.
 DEFAULT_SECONDS, MAX_SECONDS = 30.0, 300.0
@@ -139,7 +141,7 @@ def read_selection(reader, path: str, first: float, last: Optional[float]):
             break
     if last is None and position > end:
         whole = f" of {audio.seconds:.1f} s" if np.isfinite(audio.seconds) else ""
-        logging.warning(f"{first:g} to {chosen:g} s{whole} are shown (--start, --end)")
+        logger.warning(f"{first:g} to {chosen:g} s{whole} are shown (--start, --end)")
     if position <= begin:
         seconds = position / reader.sample_rate
         raise ValueError(f"--start {first:g}: {path} ends at {seconds:.2f} s")

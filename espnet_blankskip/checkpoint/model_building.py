@@ -74,14 +74,12 @@ def part_classes(train_args: Namespace) -> Optional[Dict[str, Optional[type]]]:
 
 @contextlib.contextmanager
 def _without_warnings():
-    def is_grave(record: logging.LogRecord) -> bool:
-        return record.levelno > logging.WARNING
-
-    logging.root.addFilter(is_grave)
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
     try:
         yield
     finally:
-        logging.root.removeFilter(is_grave)
+        logging.disable(before)
 
 
 def _find(option: str, name: str) -> Optional[type]:

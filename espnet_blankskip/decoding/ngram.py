@@ -7,6 +7,8 @@ from typing import Sequence, Tuple, Union
 
 import kenlm
 
+logger = logging.getLogger(__name__)
+
 LN_10 = math.log(10.0)
 
 
@@ -80,7 +82,7 @@ def read_ngram(path: Union[str, Path], units: Sequence[str], origin: str) -> NGr
             f"{hint}"
         )
     if known < len(units):
-        logging.warning(
+        logger.warning(
             f"lm_file={path} knows {known} of the {len(units)} entries of the "
             f"{origin}; the others get its score for unknown words"
         )

@@ -26,6 +26,8 @@ from espnet_blankskip.upstream import (
     make_pad_mask,
 )
 
+logger = logging.getLogger(__name__)
+
 
 class LayerSkipping(GateSettings):
     """Mix-in that adds layer skipping to an ESPnet encoder.
@@ -283,7 +285,7 @@ class LayerSkipping(GateSettings):
 
     def _warn_no_ctc(self) -> None:
         if not self._warned_no_ctc:
-            logging.warning(
+            logger.warning(
                 "gate_layers=%s but the encoder got no CTC: running all layers",
                 self.gate_layers,
             )

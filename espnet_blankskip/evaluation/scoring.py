@@ -12,6 +12,8 @@ import jiwer
 
 from espnet_blankskip.kaldi.utterance_list import read_utterances
 
+logger = logging.getLogger(__name__)
+
 SHOWN_MISSING = 5
 
 
@@ -87,13 +89,13 @@ def score_folder(
             f"utterances of {ref_text}: did decoding fail?"
         )
     if missing:
-        logging.error(
+        logger.error(
             f"{len(missing)} of {len(references)} utterances have no hypothesis in "
             f"{hyp_text} and count as deleted: {_first(missing)}"
         )
     surplus = [utt_id for utt_id in hypotheses if utt_id not in references]
     if surplus:
-        logging.warning(
+        logger.warning(
             f"{len(surplus)} hypotheses of {hyp_text} have no reference and are not "
             f"scored: {_first(surplus)}"
         )

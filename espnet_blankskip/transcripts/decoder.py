@@ -1,7 +1,6 @@
 """Decoding one utterance after the other, none of which stops the next."""
 
 import logging
-from pathlib import Path
 from typing import Any, Callable, Dict
 
 from espnet_blankskip.terminal import quiet_import
@@ -50,7 +49,8 @@ def say_warnings_to(say: Callable[[str], None]) -> None:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if "espnet_blankskip" in Path(record.pathname).parts:
-                say(record.getMessage())
+            say(record.getMessage())
 
-    logging.basicConfig(level=logging.WARNING, handlers=[Handler()], force=True)
+    handler = Handler()
+    handler.addFilter(logging.Filter("espnet_blankskip"))  # the loggers below it
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

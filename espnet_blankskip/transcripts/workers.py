@@ -12,6 +12,8 @@ from espnet_blankskip.transcripts.decoder import Decoder, say_warnings_to
 from espnet_blankskip.transcripts.inputs import Utterance
 from espnet_blankskip.transcripts.records import Outcome
 
+logger = logging.getLogger(__name__)
+
 _READY, _REFUSED, _WARNING, _DONE = "ready", "refused", "warning", "done"
 
 
@@ -55,7 +57,7 @@ def decode_in_processes(
                         )
                         if not workers:
                             raise ValueError(f"{said_why}: try fewer --jobs") from None
-                        logging.warning(f"{said_why}; {len(workers)} go on")
+                        logger.warning(f"{said_why}; {len(workers)} go on")
                         continue
                     yield Outcome(
                         worker.utterance,
@@ -71,7 +73,7 @@ def decode_in_processes(
                     # Each process says it once; the user reads it once.
                     if content.split(" (first: ")[0] not in said:
                         said.add(content.split(" (first: ")[0])
-                        logging.warning(content)
+                        logger.warning(content)
                     continue
                 if kind == _DONE:
                     yield content
