@@ -18,7 +18,7 @@ class SpeechSet:
 
     Attributes:
         name: the wav.scp they came from.
-        utterances: those that can be used; references are "" without transcripts.
+        utterances: those that can be used; without transcripts they have no reference.
         has_text: whether there are transcripts.
         listed: utterances in the wav.scp.
         seconds: audio in all.
@@ -82,8 +82,7 @@ def read_speech_set(
             path = located(paths[utt_id], wav_scp)
             samples = read_audio(path, utt_id, sample_rate)
             check_samples(samples, utt_id, min_samples)
-            reference = references.get(utt_id, "")
-            utterances.append(Utterance(utt_id, samples, reference))
+            utterances.append(Utterance(utt_id, samples, references.get(utt_id)))
         except BadAudio as error:
             failed[utt_id] = error.reason
     if not utterances:

@@ -1,21 +1,16 @@
 """Measure every setting of a grid beside the dense pass."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Dict, List, Sequence
 
 from espnet_blankskip.calibration.frontier import Layer, Point
 from espnet_blankskip.calibration.grid import GateSetting
 from espnet_blankskip.calibration.opening import Candidate
 from espnet_blankskip.calibration.speech_set import SpeechSet
-from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.evaluation.measure import (
+    Comparison,
     Recognizer,
-    Speed,
-    Utterance,
-    accuracy,
-    affordable,
-    run_settings,
-    speeds,
+    compare,
     spread_by_length,
 )
 from espnet_blankskip.evaluation.modes import DENSE, INTERMEDIATE, SKIPPING, setting
@@ -79,41 +74,27 @@ def measure(
         ValueError: there is nothing to compare with, because the dense pass
             recognizes no word where it is the reference.
     """
-    recognizers = _recognizers(candidate, grid)
-    utterances = speech.utterances
-    passed = run_settings(recognizers, utterances, "calibrate: accuracy")
-    if not speech.has_text:
-        utterances = [
-            replace(u, reference=r.text) for u, r in zip(utterances, passed[DENSE])
-        ]
-        if not any(u.reference.split() for u in utterances):
-            raise ValueError(
-                f"--data {speech.name}: the dense pass recognizes no word in it, so "
-                "nothing can be compared; give --text, or other data"
-            )
-    count = affordable(passed, TIMING_REPEATS, timing_seconds)
-    timed = spread_by_length(utterances, count)
-    passes = [
-        run_settings(
-            recognizers, timed, f"calibrate: speed, repeat {n} of {TIMING_REPEATS}"
-        )
-        for n in range(1, TIMING_REPEATS + 1)
-    ]
-    speed = speeds(passes, DENSE)
-    number = candidate.speech2text.num_layers
+    compared = compare(
+        _recognizers(candidate, grid),
+        speech.utterances,
+        DENSE,
+        "calibrate",
+        TIMING_REPEATS,
+        timing_seconds,
+    )
     points = []
     for point in grid:
-        a, s = accuracy(passed[point.name], utterances), speed[point.name]
+        a, s = compared.accuracies[point.name], compared.speeds[point.name]
         points.append(Point(point, a.wer, a.kept, s.encoder_rtf, s.speed_up))
     return Sweep(
-        dense=_layer(number, passed[DENSE], utterances, speed[DENSE]),
+        dense=_layer(candidate.speech2text.num_layers, DENSE, compared),
         gates=[
-            _layer(n, passed[_alone(n)], utterances, speed[_alone(n)])
-            for n in _readable_gates(candidate, grid)
+            _layer(number, _alone(number), compared)
+            for number in _readable_gates(candidate, grid)
         ],
         points=points,
-        words=sum(len(u.reference.split()) for u in utterances),
-        timed=len(timed),
+        words=sum(len(u.reference.split()) for u in compared.utterances),
+        timed=compared.timed,
         repeats=TIMING_REPEATS,
     )
 
@@ -146,17 +127,13 @@ def _alone(number: int) -> str:
     return f"layer {number} alone"
 
 
-def _layer(
-    number: int,
-    recognitions: Sequence[Recognition],
-    utterances: Sequence[Utterance],
-    speed: Speed,
-) -> Layer:
+def _layer(number: int, name: str, compared: Comparison) -> Layer:
     errors = []
-    for utterance, recognition in zip(utterances, recognitions):
+    for utterance, recognition in zip(compared.utterances, compared.passed[name]):
         counts = score_texts([utterance.reference], [recognition.text], "wer")[0]
         errors.append(
             counts["substitutions"] + counts["deletions"] + counts["insertions"]
         )
-    wer = accuracy(recognitions, utterances).wer
+    speed = compared.speeds[name]
+    wer = compared.accuracies[name].wer
     return Layer(number, wer, errors, speed.encoder_rtf, speed.speed_up)

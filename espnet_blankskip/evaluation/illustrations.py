@@ -9,9 +9,7 @@ from espnet_blankskip.evaluation.measure import (
     Utterance,
     accuracy,
     affordable,
-    run_settings,
-    speeds,
-    spread_by_length,
+    compare,
 )
 from espnet_blankskip.evaluation.modes import DENSE, INTERMEDIATE, SKIPPING, setting
 from espnet_blankskip.evaluation.threshold_picture import SweepPoint, draw_sweep
@@ -49,21 +47,21 @@ def sweep_picture(
         settings[str(threshold)] = setting(
             speech2text, SKIPPING, blank_threshold=threshold
         )
-    count = affordable({DENSE: passed[DENSE]}, len(settings), seconds)
-    chosen = spread_by_length(utterances, count)
-    swept = run_settings(settings, chosen, "report: thresholds")
-    measured = speeds([swept], DENSE)
-    points = []
-    for name in list(settings)[1:]:
-        a = accuracy(swept[name], chosen)
-        points.append(SweepPoint(float(name), a.wer, a.kept, measured[name].speed_up))
+    dense = {DENSE: passed[DENSE]}
+    chosen = affordable(utterances, dense, len(settings), seconds)
+    swept = compare(settings, chosen, DENSE, "report: thresholds")
+    points = [
+        SweepPoint(float(name), a.wer, a.kept, swept.speeds[name].speed_up)
+        for name, a in swept.accuracies.items()
+        if name != DENSE
+    ]
     intermediate_wer = None
     if INTERMEDIATE in passed:
         at_gate = {u.utt_id: r for u, r in zip(utterances, passed[INTERMEDIATE])}
         intermediate_wer = accuracy([at_gate[u.utt_id] for u in chosen], chosen).wer
     draw_sweep(
         points,
-        dense_wer=accuracy(swept[DENSE], chosen).wer,
+        dense_wer=swept.accuracies[DENSE].wer,
         intermediate_wer=intermediate_wer,
         trained_threshold=speech2text.asr_model.encoder.blank_threshold,
         path=path,

@@ -4,9 +4,9 @@ A machine drifts (other load, clock rate, heat). So the settings take turns on e
 utterance, in a rotating order, and speed-ups compare times of the same repeat.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -25,12 +25,12 @@ class Utterance:
     Args:
         utt_id: Its id.
         samples: Audio (S,) at the model's rate.
-        reference: Its transcript.
+        reference: Its transcript, if there is one.
     """
 
     utt_id: str
     samples: np.ndarray
-    reference: str
+    reference: Optional[str]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,76 @@ class Speed:
     encoder_rtf: float
     total_rtf: float
     speed_up: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What several settings make of the same utterances.
+
+    Attributes:
+        utterances: Each with the reference that it was scored against.
+        passed: Recognitions by setting, in the order of the utterances.
+        accuracies: Over all utterances, by setting.
+        speeds: By setting.
+        timed: How many utterances speed was measured on.
+    """
+
+    utterances: List[Utterance]
+    passed: Pass
+    accuracies: Dict[str, Accuracy]
+    speeds: Dict[str, Speed]
+    timed: int
+
+
+def compare(
+    settings: Dict[str, Recognizer],
+    utterances: Sequence[Utterance],
+    reference: str,
+    name: str,
+    repeats: int = 0,
+    seconds: float = 0.0,
+) -> Comparison:
+    """Recognize every utterance once with every setting, then time a part of them.
+
+    Args:
+        settings: Recognizers by name.
+        utterances: Test utterances. One without a transcript is scored against what
+            the reference setting makes of it.
+        reference: Setting whose speed-up is 1.
+        name: What the progress bar begins with.
+        repeats: Repeats of the speed measurement; 0 takes the times of the one pass.
+        seconds: Time for all of them; as many utterances are timed as fit, at least 1.
+
+    Raises:
+        ValueError: The reference setting recognizes no word where transcripts lack.
+    """
+    passed = run_settings(settings, utterances, f"{name}: accuracy")
+    scored = [
+        replace(utterance, reference=recognition.text)
+        if utterance.reference is None
+        else utterance
+        for utterance, recognition in zip(utterances, passed[reference])
+    ]
+    untold = any(utterance.reference is None for utterance in utterances)
+    if untold and not any(utterance.reference.split() for utterance in scored):
+        raise ValueError(
+            f"the {reference} pass recognizes no word, so nothing can be compared with "
+            "it: give --text, or other recordings"
+        )
+    timed, passes = scored, [passed]
+    if repeats:
+        timed = affordable(scored, passed, repeats, seconds)
+        passes = [
+            run_settings(settings, timed, f"{name}: speed, repeat {n} of {repeats}")
+            for n in range(1, repeats + 1)
+        ]
+    return Comparison(
+        utterances=scored,
+        passed=passed,
+        accuracies={name: accuracy(passed[name], scored) for name in settings},
+        speeds=speeds(passes, reference),
+        timed=len(timed),
+    )
 
 
 def run_settings(
@@ -99,7 +169,7 @@ def speeds(passes: Sequence[Pass], reference: str) -> Dict[str, Speed]:
     """Summarize repeated passes.
 
     Args:
-        passes: One `take_turns` result per repeat, over the same utterances.
+        passes: One `run_settings` result per repeat, over the same utterances.
         reference: Setting whose speed-up is 1.
 
     Returns:
@@ -136,14 +206,17 @@ def spread_by_length(utterances: Sequence[Utterance], count: int) -> List[Uttera
     return [by_length[i] for i in picks]
 
 
-def affordable(passed: Pass, repeats: int, seconds: float) -> int:
-    """How many utterances can be repeated within a time.
+def affordable(
+    utterances: Sequence[Utterance], passed: Pass, repeats: int, seconds: float
+) -> List[Utterance]:
+    """Choose utterances, from the shortest to the longest, that fit into a time.
 
     Args:
-        passed: A pass that was already made.
-        repeats: Wanted repeats.
+        utterances: All of them.
+        passed: A pass over them that was already made.
+        repeats: How often it will be repeated.
         seconds: Time for all repeats together.
     """
     spent = sum(r.total_seconds for results in passed.values() for r in results)
-    count = len(next(iter(passed.values())))
-    return int(seconds / max(1e-6, repeats * spent / count))
+    count = seconds / max(1e-6, repeats * spent / len(utterances))
+    return spread_by_length(utterances, int(count))

@@ -25,11 +25,7 @@ from espnet_blankskip.evaluation.measure import (
     Accuracy,
     Speed,
     Utterance,
-    accuracy,
-    affordable,
-    run_settings,
-    speeds,
-    spread_by_length,
+    compare,
 )
 from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, table_settings
 from espnet_blankskip.evaluation.results_file import (
@@ -126,18 +122,11 @@ def make_report(args: argparse.Namespace, command: str) -> None:
     )
     rows = table_settings(speech2text, args.inference_configs)
 
-    passed = run_settings(rows, utterances, "report: accuracy")
-    count = affordable(passed, args.timing_repeats, args.timing_seconds)
-    timed = spread_by_length(utterances, count)
-    repeats = [
-        run_settings(
-            rows, timed, f"report: speed, repeat {n + 1} of {args.timing_repeats}"
-        )
-        for n in range(args.timing_repeats)
-    ]
-    accuracies = {name: accuracy(passed[name], utterances) for name in rows}
-    measured = speeds(repeats, DENSE)
-    table = results_table(accuracies, measured)
+    compared = compare(
+        rows, utterances, DENSE, "report", args.timing_repeats, args.timing_seconds
+    )
+    passed = compared.passed
+    table = results_table(compared.accuracies, compared.speeds)
 
     pictures: List[Tuple[Path, str]] = []
     if speech2text.can_skip:
@@ -157,7 +146,7 @@ def make_report(args: argparse.Namespace, command: str) -> None:
             ),
         ]
     section = section_text(
-        args, command, speech2text, utterances, failed, len(timed), table, pictures
+        args, command, speech2text, utterances, failed, compared.timed, table, pictures
     )
     write_section(args.asr_exp / "RESULTS.md", args.test_set, section)
     print(f"\n{args.asr_exp.name}, {args.test_set}\n\n{table}\n", flush=True)

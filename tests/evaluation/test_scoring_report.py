@@ -14,7 +14,12 @@ from tiny_experiment import write_experiment
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.time_stamps import FrameClock
 from espnet_blankskip.evaluation import report
-from espnet_blankskip.evaluation.measure import Utterance, speeds, spread_by_length
+from espnet_blankskip.evaluation.measure import (
+    Utterance,
+    compare,
+    speeds,
+    spread_by_length,
+)
 from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, setting
 from espnet_blankskip.evaluation.results_file import write_section
 from espnet_blankskip.evaluation.scoring import score_folder, score_texts
@@ -127,6 +132,47 @@ def test_timed_utterances_cover_short_and_long():
     assert [u.utt_id for u in spread_by_length(utterances, 3)] == ["1", "3", "5"]
     assert len(spread_by_length(utterances, 0)) == 1
     assert len(spread_by_length(utterances, 99)) == 5
+
+
+@pytest.mark.parametrize(
+    "reference, wers",
+    [("two", {"a": 100.0, "b": 0.0}), (None, {"a": 0.0, "b": 100.0})],
+    ids=["transcripts", "against-a"],
+)
+@pytest.mark.parametrize(
+    "repeats, timed", [(0, 4), (2, 3)], ids=["one-pass", "repeats"]
+)
+def test_all_utterances_are_scored_and_as_many_timed_as_fit(
+    reference, wers, repeats, timed
+):
+    """Both settings take 3 s for an utterance together, so two repeats of three 18."""
+    calls = []
+
+    def saying(word, seconds):
+        def recognize(samples):
+            calls.append(word)
+            return recognition(tokens=[word], total=seconds)
+
+        return recognize
+
+    utterances = [Utterance(str(n), np.zeros(n), reference) for n in range(4)]
+    compared = compare(
+        {"a": saying("one", 2.0), "b": saying("two", 1.0)},
+        utterances,
+        "a",
+        "test",
+        repeats,
+        seconds=18.0,
+    )
+    assert {name: a.wer for name, a in compared.accuracies.items()} == wers
+    assert (compared.timed, compared.speeds["b"].speed_up) == (timed, 2.0)
+    assert len(calls) == 2 * (4 + repeats * timed)
+
+
+def test_nothing_is_compared_with_silence():
+    silent = {"a": lambda samples: recognition(), "b": lambda samples: recognition()}
+    with pytest.raises(ValueError, match="the a pass recognizes no word"):
+        compare(silent, [Utterance("1", np.zeros(1), None)], "a", "test", 99, 1e9)
 
 
 def test_a_section_replaces_itself_and_nothing_else(tmp_path):
