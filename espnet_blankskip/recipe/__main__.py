@@ -5,7 +5,7 @@ import sys
 from typing import Optional, Sequence
 
 from espnet_blankskip.kaldi.lists import ListError
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.option_list import OptionError
 from espnet_blankskip.recipe.option_parsing import parse_options
 

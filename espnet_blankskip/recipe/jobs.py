@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Protocol, Sequence
 
 from espnet_blankskip.kaldi.whole_file import write_whole
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 
 TAIL_LINES = 15
 #: A shell tells of a signal by 128 and its number.

@@ -9,7 +9,7 @@ from typing import Dict, Iterable, Tuple
 
 import yaml
 
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 
 #: Packages that a stage imports.
 PACKAGES: Dict[int, Tuple[str, ...]] = {

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Dict, Iterable, List
 
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.layout import Layout
 from espnet_blankskip.recipe.markers import Facts, changed, content, write_marker
 from espnet_blankskip.terminal import log

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Sequence
 
 from espnet_blankskip.kaldi.lists import read_rows
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.markers import Facts, changed, write_marker
 from espnet_blankskip.terminal import log
 

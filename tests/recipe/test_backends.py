@@ -11,7 +11,7 @@ from espnet_blankskip.recipe.backends.command_line import read_command_line
 from espnet_blankskip.recipe.backends.local import Local
 from espnet_blankskip.recipe.backends.slurm import Slurm
 from espnet_blankskip.recipe.backends.slurm_conf import SlurmConf
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 from espnet_blankskip.recipe.option_list import OptionError
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from espnet_blankskip.recipe.backends.local import Local, run_here
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 
 OK = "print('fine')"

@@ -14,7 +14,7 @@ from recipe_folder import SETS, make_data
 
 from espnet_blankskip.kaldi.lists import read_rows, read_table
 from espnet_blankskip.recipe.__main__ import main
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.resuming import check_each_once
 
 STAND_IN = Path(__file__).with_name("stand_in_espnet.py")

@@ -12,7 +12,7 @@ from recipe_folder import SETS, make_data
 from espnet_blankskip.evaluation.real_time_factor import write_real_time_factor
 from espnet_blankskip.kaldi.lists import read_table
 from espnet_blankskip.recipe.__main__ import main
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.stages import training
 from espnet_blankskip.recipe.training_log import TrainingProgress
 

@@ -13,7 +13,7 @@ from recipe_folder import RATE, environment, make_recipe, run_sh, tone
 
 from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
 from espnet_blankskip.recipe.backends import choose_backend, slurm
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 
 SCRIPT = Path(__file__).with_name("one_node_slurm.sh")

@@ -17,7 +17,7 @@ from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.command_line import CommandLine
 from espnet_blankskip.recipe.backends.local import THREAD_VARIABLES
 from espnet_blankskip.recipe.backends.slurm_conf import SlurmConf
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import JobArray
 from espnet_blankskip.terminal import log as tell
 

@@ -20,7 +20,7 @@ from espnet_blankskip.kaldi.utterances import (
     write_lists,
 )
 from espnet_blankskip.kaldi.whole_file import write_whole
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.layout import DATA
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.terminal import ProgressBar, log

@@ -10,7 +10,7 @@ from espnet_blankskip.kaldi.lists import (
     split_rows,
     write_rows,
 )
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import Backend, Followed, JobArray, run_jobs
 from espnet_blankskip.recipe.layout import Decoding
 from espnet_blankskip.recipe.markers import content, identity

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.layout import DATA
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.terminal import log

@@ -6,7 +6,7 @@ from typing import Dict
 
 from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.local import run_here
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.layout import Decoding
 from espnet_blankskip.recipe.markers import content, identity
 from espnet_blankskip.recipe.recipe_run import RecipeRun

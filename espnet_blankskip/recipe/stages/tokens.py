@@ -7,7 +7,7 @@ from pathlib import Path
 from espnet_blankskip.kaldi.lists import read_rows
 from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.local import run_here
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.markers import content
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.transcript_checks import tell_unknown_tokens

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import List
 
 from espnet_blankskip.recipe.backends.local import Local, run_here
-from espnet_blankskip.recipe.errors import StageError
+from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 from espnet_blankskip.recipe.markers import Facts, changed, content, write_marker
 from espnet_blankskip.recipe.recipe_run import RecipeRun
