@@ -18,20 +18,20 @@ from tqdm import tqdm
 from espnet_blankskip.audio.reading import BadAudio, read_audio
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.dropped import report_dropped
-from espnet_blankskip.corpora.sources import (
-    SourceMissing,
-    fetch_archive,
-    find_source,
-    unpack,
-)
+from espnet_blankskip.corpora.fetching import fetch_archive, unpack
+from espnet_blankskip.corpora.sources import SourceMissing, find_source
 from espnet_blankskip.corpora.staging import StagedSets
 
 SAMPLING_RATE = 16000
 ARCHIVE_NAME = "an4_sphere.tar.gz"
-#: The second one is ESPnet's copy.
+#: Its home, and the copies of ESPnet and of NVIDIA's NeMo.
 ARCHIVE_URLS = (
     f"http://www.speech.cs.cmu.edu/databases/an4/{ARCHIVE_NAME}",
     f"https://huggingface.co/datasets/espnet/an4/resolve/main/{ARCHIVE_NAME}",
+    f"https://dldata-public.s3.us-east-2.amazonaws.com/{ARCHIVE_NAME}",
+)
+ARCHIVE_CHECKSUM = (
+    "sha256:a0525579493735d32b60fb6fa5975dd0eaacde087b0a4eeb7f13b7ef33077b12"
 )
 PARTS = {"train": "an4_clstk", "test": "an4test_clstk"}
 #: As in ESPnet's recipe: the first ones in the order of their ids.
@@ -176,21 +176,11 @@ def make(sets: StagedSets, options: CorpusOptions) -> None:
     """
     source = find_source("AN4", "an4", options.downloads, is_an4)
     if source is None:
-        source = fetch_first(options.downloads / "an4")
+        try:
+            source = fetch_archive(
+                ARCHIVE_URLS, ARCHIVE_CHECKSUM, options.downloads / "an4"
+            )
+        except SourceMissing as reason:
+            raise SourceMissing(f"set AN4 to the corpus an4: {reason}") from reason
     with an4_root(source) as root:
         write_sets(sets, root, DEV_UTTERANCES)
-
-
-def fetch_first(folder: Path) -> Path:
-    """Fetch the archive from the first address that has it.
-
-    Raises:
-        SourceMissing: If none has; the message gives each one's reason.
-    """
-    reasons = []
-    for url in ARCHIVE_URLS:
-        try:
-            return fetch_archive(url, folder)
-        except SourceMissing as reason:
-            reasons.append(str(reason))
-    raise SourceMissing(f"set AN4 to the corpus an4: {'; '.join(reasons)}")

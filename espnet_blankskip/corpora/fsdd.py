@@ -16,17 +16,18 @@ from tqdm import tqdm
 
 from espnet_blankskip.corpora.acoustics import as_recorded, fade_edges
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
+from espnet_blankskip.corpora.fetching import fetch_archive
 from espnet_blankskip.corpora.single_digits import WORDS, Recording
-from espnet_blankskip.corpora.sources import (
-    SourceMissing,
-    fetch_archive,
-    find_source,
-)
+from espnet_blankskip.corpora.sources import SourceMissing, find_source
 from espnet_blankskip.corpora.staging import StagedSets
 
 SAMPLING_RATE = 8000
 HOMEPAGE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
-ARCHIVE_URL = f"{HOMEPAGE}/archive/refs/heads/master.zip"
+#: Six speakers. As of 2026 nothing was recorded after it.
+ARCHIVE_URL = f"{HOMEPAGE}/archive/v1.0.10.tar.gz"
+ARCHIVE_CHECKSUM = (
+    "sha256:feb479fad3a37883c3d21ed7f982281c2dd1c18d5aefd7e8a5d50f58023392aa"
+)
 
 #: Indices 0-4 are FSDD's own test part; three more per digit are held out for dev.
 TEST_INDICES = range(0, 5)
@@ -184,7 +185,9 @@ def find_recordings(sets: StagedSets, options: CorpusOptions) -> List[Recording]
     if folder is not None:
         return read_recordings(folder)
     try:
-        folder = fetch_archive(ARCHIVE_URL, options.downloads / "fsdd")
+        folder = fetch_archive(
+            [ARCHIVE_URL], ARCHIVE_CHECKSUM, options.downloads / "fsdd"
+        )
         return read_recordings(folder)
     except SourceMissing as reason:
         print(

@@ -1,23 +1,12 @@
-"""Where corpora come from: a variable, a folder beside the checkout, or the web."""
+"""Where corpora are on this machine: by a variable, or beside the checkout."""
 
 import os
 import shutil
-import tarfile
-import urllib.error
-import urllib.request
-import zipfile
-from http.client import HTTPException
 from pathlib import Path
 from typing import Callable, Iterator, Optional
 
-from tqdm import tqdm
-
-TIMEOUT_SECONDS = 15
-CHUNK_BYTES = 1 << 16
 #: Left free on the disk, so that a full disk does not cut later stages short.
 MIN_FREE_GB = 1.0
-#: An archive that claims to unpack to more than this is not one of our corpora.
-UNPACKED_LIMIT_BYTES = 20 << 30
 
 
 class SourceMissing(ValueError):
@@ -123,105 +112,7 @@ def require_disk(folder: Path, gigabytes: float, purpose: str) -> None:
         )
 
 
-def fetch_archive(url: str, folder: Path) -> Path:
-    """Download an archive and unpack it into a folder that then appears at once.
-
-    Args:
-        url: Address of a zip or tar archive.
-        folder: Where its content goes; must not exist yet.
-
-    Returns:
-        The folder with the content, below the archive's top folder if there is one.
-
-    Raises:
-        SourceMissing: If the address cannot be reached or is not an archive.
-    """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    archive = folder.parent / f".{folder.name}.archive.partial"
-    partial = folder.parent / f".{folder.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        download(url, archive)
-        unpack(archive, partial)
-        partial.rename(folder)
-    finally:
-        archive.unlink(missing_ok=True)
-        shutil.rmtree(partial, ignore_errors=True)
-    return single_folder(folder)
-
-
 def single_folder(folder: Path) -> Path:
     """The only entry of a folder if that is a folder itself, else the folder."""
     entries = list(folder.iterdir())
     return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
-
-
-def download(url: str, target: Path) -> None:
-    """Download with a progress bar.
-
-    Raises:
-        SourceMissing: If the address cannot be reached or the answer stops early.
-    """
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
-            length = answer.headers.get("Content-Length")
-            total = int(length) if length else None
-            bar = tqdm(total=total, unit="B", unit_scale=True, desc="download")
-            with open(target, "wb") as stream, bar:
-                while chunk := answer.read(CHUNK_BYTES):
-                    stream.write(chunk)
-                    bar.update(len(chunk))
-        if total is not None and target.stat().st_size < total:
-            raise SourceMissing(f"{url}: the connection ended early")
-    except (urllib.error.URLError, HTTPException, OSError) as error:
-        reason = getattr(error, "reason", error)
-        raise SourceMissing(f"cannot fetch {url}: {reason}") from error
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive, refusing entries that would land outside.
-
-    Raises:
-        SourceMissing: If it is no archive, is damaged, or is not safe to unpack.
-    """
-    folder.mkdir(parents=True)
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as content:
-                check_entries(
-                    archive,
-                    folder,
-                    ((i.filename, i.file_size) for i in content.filelist),
-                )
-                content.extractall(folder)
-        else:
-            with tarfile.open(archive) as content:
-                # Neither links nor devices belong into a corpus.
-                members = [m for m in content.getmembers() if m.isfile() or m.isdir()]
-                check_entries(archive, folder, ((m.name, m.size) for m in members))
-                content.extraction_filter = getattr(
-                    tarfile, "data_filter", lambda member, path: member
-                )
-                content.extractall(folder, members)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
-        raise SourceMissing(f"{archive} is not a whole archive: {error}") from error
-
-
-def check_entries(archive: Path, folder: Path, entries) -> None:
-    """Check names and sizes ``(name, bytes)`` of an archive before unpacking it.
-
-    Raises:
-        SourceMissing: If an entry lies outside of the folder or the whole is too big.
-    """
-    root = folder.resolve()
-    total = 0
-    for name, size in entries:
-        total += size
-        if not (root / name).resolve().is_relative_to(root):
-            raise SourceMissing(
-                f"{archive}: entry {name!r} lies outside of the archive"
-            )
-    if total > UNPACKED_LIMIT_BYTES:
-        raise SourceMissing(
-            f"{archive}: unpacks to {total >> 30} GiB, which is too much"
-        )

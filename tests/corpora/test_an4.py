@@ -1,9 +1,11 @@
 """AN4: ESPnet's dev set, and the archive from the first home that has it."""
 
+import hashlib
 import tarfile
 
 import pytest
 from made_corpora import make_an4
+from web_server import serving
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
@@ -64,18 +66,23 @@ def test_archive_comes_from_the_first_home_that_has_it(tmp_path, corpus, monkeyp
     archive = tmp_path / "an4_sphere.tar.gz"
     with tarfile.open(archive, "w:gz") as content:
         content.add(corpus, "an4")
-    urls = ("http://127.0.0.1:1/an4.tar.gz", archive.as_uri())
-    monkeypatch.setattr(an4, "ARCHIVE_URLS", urls)
+    checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
+    monkeypatch.setattr(an4, "ARCHIVE_CHECKSUM", f"sha256:{checksum}")
     monkeypatch.setenv("AN4", "downloads")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sources, "search_roots", lambda: [])
-    prepare_corpus("an4", tmp_path / "data", CorpusOptions())
+    with serving(tmp_path) as address:
+        urls = ("http://127.0.0.1:1/an4.tar.gz", f"{address}/{archive.name}")
+        monkeypatch.setattr(an4, "ARCHIVE_URLS", urls)
+        prepare_corpus("an4", tmp_path / "data", CorpusOptions())
     assert len(read_table(tmp_path / "data" / "train_dev" / "text")) == 100
     assert (tmp_path / "downloads" / "an4" / "an4" / "etc").is_dir()
 
 
 def test_every_unreachable_home_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("AN4", "")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     urls = ("http://127.0.0.1:1/a.tar.gz", "http://127.0.0.1:1/b.tar.gz")
     monkeypatch.setattr(an4, "ARCHIVE_URLS", urls)
     with pytest.raises(ValueError, match="set AN4 to .*a.tar.gz: .*; .*b.tar.gz: "):

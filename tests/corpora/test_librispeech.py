@@ -1,12 +1,11 @@
 """LibriSpeech: ESPnet's sets from lhotse's manifests, and broken copies are named."""
 
 import functools
-import http.server
 import tarfile
-import threading
 
 import pytest
 from made_corpora import LIBRISPEECH_PARTS, make_librispeech
+from web_server import serving
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
@@ -183,15 +182,8 @@ def server(tmp_path):
     folder = tmp_path / "server" / "12"
     folder.mkdir(parents=True)
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *words):
-            pass
-
-    handler = functools.partial(Quiet, directory=folder.parent)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as http_:
-        threading.Thread(target=http_.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http_.server_address[1]}", folder
-        http_.shutdown()
+    with serving(folder.parent) as address:
+        yield address, folder
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import soundfile
 from espnet_blankskip.corpora import (
     CorpusOptions,
     check_data_folder,
+    fetching,
     prepare_corpus,
-    sources,
 )
 from espnet_blankskip.corpora.an4 import an4_root, read_part
 from espnet_blankskip.corpora.data_folder import read_table
@@ -52,7 +52,7 @@ def test_wav_holds_the_samples_of_the_sphere_file(mini_an4, made):
 
 
 def test_unpacked_folder_works_as_well(mini_an4, made, tmp_path, monkeypatch):
-    sources.unpack(mini_an4 / "downloads.tar.gz", tmp_path / "unpacked")
+    fetching.unpack(mini_an4 / "downloads.tar.gz", tmp_path / "unpacked")
     monkeypatch.setenv("MINI_AN4", str(tmp_path / "unpacked" / "downloads"))
     prepare_corpus("mini_an4", tmp_path / "data", CorpusOptions())
     assert read_table(tmp_path / "data" / "test" / "text") == TEXTS["test"]

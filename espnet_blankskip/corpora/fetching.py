@@ -1,0 +1,82 @@
+"""Archives of corpora from the web, taken for nothing but what they should be."""
+
+import tarfile
+import zlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Sequence
+
+from espnet_blankskip.corpora.sources import SourceMissing, single_folder
+
+TIMEOUT_SECONDS = 15
+CHUNK_BYTES = 1 << 16
+
+
+def fetch_archive(urls: Sequence[str], checksum: str, folder: Path) -> Path:
+    """Download an archive and unpack it into a folder that then appears at once.
+
+    Args:
+        urls: Addresses of a tar archive; the first one that has it is taken.
+        checksum: Its ``sha256:`` and the sum.
+        folder: Where its content goes; must not exist yet.
+
+    Returns:
+        The folder with the content, below the archive's top folder if there is one.
+
+    Raises:
+        SourceMissing: If no address has it; the message gives each one's reason.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    reasons = []
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+        for url in urls:
+            try:
+                unpack(
+                    download(url, checksum, Path(scratch)), Path(scratch) / "content"
+                )
+            except SourceMissing as reason:
+                reasons.append(str(reason))
+            else:
+                (Path(scratch) / "content").rename(folder)
+                return single_folder(folder)
+    raise SourceMissing("; ".join(reasons))
+
+
+def download(url: str, checksum: str, folder: Path) -> Path:
+    """Download a file with a progress bar.
+
+    Raises:
+        SourceMissing: If the address cannot be reached or has something else.
+    """
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")  # the bar says enough
+    over_http = pooch.HTTPDownloader(
+        progressbar=True, timeout=TIMEOUT_SECONDS, chunk_size=CHUNK_BYTES
+    )
+    try:
+        file = pooch.retrieve(
+            url, checksum, fname="archive", path=folder, downloader=over_http
+        )
+    except (OSError, ValueError) as error:
+        raise SourceMissing(f"cannot fetch {url}: {_line(error)}") from error
+    return Path(file)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a tar archive, refusing entries that would land outside.
+
+    Raises:
+        SourceMissing: If it is no archive, is damaged, or is not safe to unpack.
+    """
+    try:
+        with tarfile.open(archive) as content:
+            content.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise SourceMissing(
+            f"{archive} is not a whole, safe archive: {_line(error)}"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
