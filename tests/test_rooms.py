@@ -67,6 +67,11 @@ def test_every_room_has_its_place_and_every_place_its_room():
     assert sorted(named) == sorted({room for room, _ in sources()})
 
 
+def test_contributors_see_the_same_picture():
+    shown = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert ORDER.read_text(encoding="utf-8") in shown, f"it quotes an older {ORDER}"
+
+
 @pytest.mark.parametrize("room", [name for names in levels() for name in names])
 def test_imports_only_run_downwards(room):
     files = [file for name, file in sources() if name == room]
