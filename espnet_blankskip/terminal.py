@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import time
-from typing import Optional
+from typing import Iterable, Optional
 
 from tqdm import tqdm
 
@@ -24,6 +24,24 @@ def log(message: str) -> None:
 def knows_its_size() -> bool:
     """Whether standard error's terminal has a size; tqdm shows nothing in 0 x 0."""
     return all(os.get_terminal_size(2))
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split())
+
+
+def typed_line(error: Exception) -> str:
+    """The same after the error's type, where its words were not meant for users."""
+    words = one_line(error)
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def first_of(names: Iterable[str], shown: int = 5) -> str:
+    """The first names of many, and how many more there are."""
+    names = list(names)
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def quiet_import(module: str):

@@ -25,14 +25,13 @@ from tqdm import tqdm
 from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.terminal import first_of
 from espnet_blankskip.transcripts.hypothesis_folders import (
     remove_hypothesis_folders,
     write_hypothesis_folders,
 )
 
 logger = logging.getLogger(__name__)
-
-SHOWN_FAILURES = 5
 
 
 def get_parser():
@@ -307,10 +306,9 @@ def _log_summary(total: int, failed: Dict[str, str]) -> None:
     if not failed:
         logger.info(summary)
         return
-    names = ", ".join(list(failed)[:SHOWN_FAILURES])
-    more = len(failed) - SHOWN_FAILURES
-    names += f" and {more} more" if more > 0 else ""
-    logger.warning(f"{summary}, failed {len(failed)}: {names} (see 1best_recog/failed)")
+    logger.warning(
+        f"{summary}, failed {len(failed)}: {first_of(failed)} (see 1best_recog/failed)"
+    )
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from espnet_blankskip.calibration.speech_set import SpeechSet
 from espnet_blankskip.calibration.sweep import Sweep
 from espnet_blankskip.evaluation.results_file import environment, markdown_table
 from espnet_blankskip.kaldi.whole_file import write_whole
+from espnet_blankskip.terminal import first_of
 
-SHOWN_FAILURES = 5
 PICTURE, PAGE, POINTS = "frontier.png", "frontier.html", "points.json"
 COLUMNS = ("gate", "threshold", "extension", "loss", "kept %", "encoder RTF")
 
@@ -186,11 +186,10 @@ def caution_lines(c: Calibration) -> List[str]:
             "there is no intermediate WER."
         )
     if c.speech.failed:
-        names = list(c.speech.failed)
-        more = len(names) - SHOWN_FAILURES
-        listed = ", ".join(names[:SHOWN_FAILURES])
-        listed += f" and {more} more" if more > 0 else ""
-        lines.append(f"Left out {len(names)} utterances: {listed} (see {POINTS}).")
+        failed = c.speech.failed
+        lines.append(
+            f"Left out {len(failed)} utterances: {first_of(failed)} (see {POINTS})."
+        )
     return lines
 
 

@@ -13,8 +13,7 @@ import yaml
 
 from espnet_blankskip.checkpoint.model_building import build_asr_model
 from espnet_blankskip.encoders.input_layer_names import use_names_of
-
-_NAMES_SHOWN = 5
+from espnet_blankskip.terminal import first_of
 
 
 def load_asr_model(
@@ -147,7 +146,7 @@ def load_weights(
         if name in state and own[name].shape != state[name].shape
     ]
     faults = [
-        f"{word} {_shorten(names)}"
+        f"{word} {first_of(names)}"
         for word, names in (
             ("missing weights:", missing),
             ("unexpected weights:", unexpected),
@@ -158,9 +157,3 @@ def load_weights(
     if faults:
         raise ValueError(where + "; ".join(faults))
     model.load_state_dict(state, strict=True)
-
-
-def _shorten(names) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    rest = len(names) - _NAMES_SHOWN
-    return shown + (f" and {rest} more" if rest > 0 else "")

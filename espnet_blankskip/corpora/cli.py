@@ -7,6 +7,7 @@ from typing import List, Optional, Tuple
 
 from espnet_blankskip.corpora import CORPORA, prepare_corpus
 from espnet_blankskip.corpora.corpus_options import LHOTSE_OPTIONS, CorpusOptions
+from espnet_blankskip.terminal import one_line
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -79,7 +80,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         )
         lines = prepare_corpus(args.corpus, args.output, options, args.overwrite)
     except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("error: interrupted; no set was changed", file=sys.stderr)

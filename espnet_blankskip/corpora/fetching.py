@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Sequence
 
 from espnet_blankskip.corpora.sources import SourceMissing, single_folder
+from espnet_blankskip.terminal import one_line
 
 TIMEOUT_SECONDS = 15
 CHUNK_BYTES = 1 << 16
@@ -59,7 +60,7 @@ def download(url: str, checksum: str, folder: Path) -> Path:
             url, checksum, fname="archive", path=folder, downloader=over_http
         )
     except (OSError, ValueError) as error:
-        raise SourceMissing(f"cannot fetch {url}: {_line(error)}") from error
+        raise SourceMissing(f"cannot fetch {url}: {one_line(error)}") from error
     return Path(file)
 
 
@@ -74,9 +75,5 @@ def unpack(archive: Path, folder: Path) -> None:
             content.extractall(folder, filter="data")
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise SourceMissing(
-            f"{archive} is not a whole, safe archive: {_line(error)}"
+            f"{archive} is not a whole, safe archive: {one_line(error)}"
         ) from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

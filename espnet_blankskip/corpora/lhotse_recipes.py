@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, Optional, Sequence
 
 from espnet_blankskip.corpora.sources import SourceMissing
+from espnet_blankskip.terminal import typed_line
 
 #: lhotse's name for the folder in which a recipe writes its manifests.
 OUTPUT_FOLDER = "output_dir"
@@ -138,7 +139,7 @@ def prepare(
             return function(**arguments)
         except Exception as error:  # whatever a recipe raises, the user wants a line
             raise ValueError(
-                f"lhotse cannot prepare {corpus} in {root}: {describe(error)}"
+                f"lhotse cannot prepare {corpus} in {root}: {typed_line(error)}"
             ) from error
 
 
@@ -156,14 +157,8 @@ def download(corpus: str, **arguments) -> Path:
         return function(**arguments)
     except Exception as error:
         raise SourceMissing(
-            f"cannot download {corpus}: {describe(error)}; run it again to go on"
+            f"cannot download {corpus}: {typed_line(error)}; run it again to go on"
         ) from error
-
-
-def describe(error: Exception) -> str:
-    """An exception in one line."""
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 @contextmanager

@@ -18,9 +18,10 @@ from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
 from espnet_blankskip.audio.sound import open_sound
 from espnet_blankskip.corpora.data_folder import Row, Segment
 from espnet_blankskip.corpora.dropped import report_dropped
-from espnet_blankskip.corpora.lhotse_recipes import UNREADABLE_RATE, describe
+from espnet_blankskip.corpora.lhotse_recipes import UNREADABLE_RATE
 from espnet_blankskip.corpora.sources import require_disk
 from espnet_blankskip.corpora.staging import StagedSets
+from espnet_blankskip.terminal import typed_line
 
 #: An utterance is the whole recording if it leaves out less than this, in seconds.
 WHOLE_TOLERANCE = 0.01
@@ -192,7 +193,7 @@ def load_utterance(utt_id: str, supervision, recording) -> np.ndarray:
             duration=supervision.duration,
         )
     except Exception as error:  # depends on the source and on lhotse's back end
-        raise BadAudio(utt_id, f"lhotse cannot read it: {describe(error)}") from None
+        raise BadAudio(utt_id, f"lhotse cannot read it: {typed_line(error)}") from None
     return check_samples(audio[0], utt_id)
 
 

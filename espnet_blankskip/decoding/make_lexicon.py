@@ -16,6 +16,7 @@ from typing import Callable, List, Optional, Sequence, Union
 import yaml
 
 from espnet_blankskip.decoding.words import SPACE, is_unspaced
+from espnet_blankskip.terminal import one_line
 
 Speller = Callable[[str], List[str]]
 
@@ -121,8 +122,9 @@ def _piece_speller(bpemodel) -> Speller:
     try:
         pieces.load(str(bpemodel))
     except (OSError, RuntimeError) as error:
-        line = " ".join(str(error).split())
-        raise ValueError(f"bpemodel={bpemodel} cannot be read: {line}") from None
+        raise ValueError(
+            f"bpemodel={bpemodel} cannot be read: {one_line(error)}"
+        ) from None
     return pieces.EncodeAsPieces
 
 

@@ -7,6 +7,8 @@ from typing import Sequence, Tuple, Union
 
 import kenlm
 
+from espnet_blankskip.terminal import one_line
+
 logger = logging.getLogger(__name__)
 
 LN_10 = math.log(10.0)
@@ -66,7 +68,7 @@ def read_ngram(path: Union[str, Path], units: Sequence[str], origin: str) -> NGr
         model = kenlm.Model(str(path), config)
     except (OSError, RuntimeError) as error:
         # KenLM tells where in its own source it was thrown, too.
-        reason = " ".join(str(error).split()).split(" threw ")[-1].rstrip(")")
+        reason = one_line(error).split(" threw ")[-1].rstrip(")")
         raise ValueError(
             f"lm_file={path} is not an n-gram in ARPA or KenLM binary format: {reason}"
         ) from None

@@ -11,10 +11,9 @@ from typing import Dict, List, Sequence, Tuple, Union
 import jiwer
 
 from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.terminal import first_of
 
 logger = logging.getLogger(__name__)
-
-SHOWN_MISSING = 5
 
 
 def score_texts(
@@ -91,13 +90,13 @@ def score_folder(
     if missing:
         logger.error(
             f"{len(missing)} of {len(references)} utterances have no hypothesis in "
-            f"{hyp_text} and count as deleted: {_first(missing)}"
+            f"{hyp_text} and count as deleted: {first_of(missing)}"
         )
     surplus = [utt_id for utt_id in hypotheses if utt_id not in references]
     if surplus:
         logger.warning(
             f"{len(surplus)} hypotheses of {hyp_text} have no reference and are not "
-            f"scored: {_first(surplus)}"
+            f"scored: {first_of(surplus)}"
         )
     utt_ids = list(references)
     scores = {}
@@ -133,9 +132,3 @@ def _result_text(unit: str, counts: dict, output, utt_ids: List[str]) -> str:
     for number, utt_id in enumerate(utt_ids, 1):
         aligned = aligned.replace(f"=== SENTENCE {number} ===", f"=== {utt_id} ===", 1)
     return head + "\n".join(line.rstrip() for line in aligned.splitlines()) + "\n"
-
-
-def _first(names: List[str]) -> str:
-    rest = len(names) - SHOWN_MISSING
-    more = f" and {rest} more" if rest > 0 else ""
-    return ", ".join(names[:SHOWN_MISSING]) + more

@@ -7,6 +7,8 @@ models that only training needs.
 from argparse import Namespace
 from typing import Callable, Sequence
 
+from espnet_blankskip.terminal import one_line
+
 TokenWriter = Callable[[Sequence[str]], str]
 
 
@@ -51,8 +53,9 @@ def _sentencepiece_writer(model) -> TokenWriter:
     try:
         pieces.load(str(model))
     except (OSError, RuntimeError) as error:
-        line = " ".join(str(error).split())
-        raise ValueError(f"bpemodel={model} cannot be read: {line}") from None
+        raise ValueError(
+            f"bpemodel={model} cannot be read: {one_line(error)}"
+        ) from None
     return lambda tokens: pieces.DecodePieces(list(tokens))
 
 

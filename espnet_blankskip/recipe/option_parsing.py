@@ -14,6 +14,7 @@ from espnet_blankskip.recipe.option_list import (
     OptionError,
     build_parser,
 )
+from espnet_blankskip.terminal import one_line
 
 NO_LM_STAGES = "needs an ESPnet tree (this driver has no language model stages)"
 
@@ -121,6 +122,6 @@ def check_config(name: str, path) -> None:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise OptionError(f"{name} {path}: {' '.join(str(error).split())}") from None
+        raise OptionError(f"{name} {path}: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise OptionError(f"{name} {path}: not a list of `option: value` lines")

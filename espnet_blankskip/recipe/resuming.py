@@ -8,9 +8,7 @@ from typing import Callable, Dict, List, Sequence
 from espnet_blankskip.kaldi.lists import read_rows
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.markers import Facts, changed, write_marker
-from espnet_blankskip.terminal import log
-
-SHOWN = 3
+from espnet_blankskip.terminal import first_of, log
 
 
 def keep_finished_parts(number: int, started: Path, facts: Facts) -> None:
@@ -75,10 +73,7 @@ def check_each_once(stage: str, found: Path, expected: Path) -> None:
         (strange, f"has utterances that {expected} has not"),
     ):
         if names:
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            raise StageError(
-                f"{stage}: {found} {problem}: {', '.join(names[:SHOWN])}{more}"
-            )
+            raise StageError(f"{stage}: {found} {problem}: {first_of(names)}")
 
 
 def ids(path: Path) -> Sequence[str]:

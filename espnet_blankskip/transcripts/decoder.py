@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Callable, Dict
 
-from espnet_blankskip.terminal import quiet_import
+from espnet_blankskip.terminal import quiet_import, typed_line
 from espnet_blankskip.transcripts.inputs import Utterance
 from espnet_blankskip.transcripts.records import Outcome, make_record
 
@@ -31,13 +31,8 @@ class Decoder:
             result = self.speech2text(utterance.path, utt_id=utterance.utt_id)
             return Outcome(utterance, make_record(utterance, result))
         except Exception as error:  # the list goes on, whatever a file does to torch
-            reason = getattr(error, "reason", None) or _described(error)
+            reason = getattr(error, "reason", None) or typed_line(error)
             return Outcome(utterance, {}, reason)
-
-
-def _described(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def say_warnings_to(say: Callable[[str], None]) -> None:

@@ -6,11 +6,11 @@ import time
 from collections import Counter
 from typing import Any, Callable, Dict, Iterable, Sequence
 
+from espnet_blankskip.terminal import first_of
 from espnet_blankskip.transcripts.inputs import Utterance
 from espnet_blankskip.transcripts.records import Outcome
 from espnet_blankskip.transcripts.writers import Writer
 
-SHOWN_FAILURES = 5
 #: A bar on a terminal comes after the first of these, lines in a log after the second.
 BAR_SECONDS, LOG_SECONDS = 2.0, 30.0
 
@@ -88,10 +88,7 @@ class Run:
         if self.done:
             line += f" ({self._seconds / 60:.1f} min of audio, {self._speed()})"
         if self.failed:
-            names = list(self.failed)
-            more = len(names) - SHOWN_FAILURES
-            line += f"; failed {len(names)}: " + ", ".join(names[:SHOWN_FAILURES])
-            line += f" and {more} more" if more > 0 else ""
+            line += f"; failed {len(self.failed)}: {first_of(self.failed)}"
         for warning, count in self.warnings.most_common():
             line += f"; in {count}: {warning}"
         return line

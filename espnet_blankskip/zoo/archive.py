@@ -13,6 +13,7 @@ from typing import Any, Dict, Optional
 
 import yaml
 
+from espnet_blankskip.terminal import one_line
 from espnet_blankskip.zoo.assets import find_assets
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.requirements import check_plugin_version
@@ -133,8 +134,9 @@ def read_yaml(path: Path) -> Dict[str, Any]:
         _check_nesting(path, text, loader)
         values = yaml.load(text, Loader=loader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        line = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: not a plain YAML file: {line}") from None
+        raise CheckpointError(
+            f"{path}: not a plain YAML file: {one_line(error)}"
+        ) from None
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: not a YAML mapping")
     return values

@@ -8,6 +8,7 @@ from packaging.version import InvalidVersion, Version
 
 from espnet_blankskip.checkpoint import load_weights
 from espnet_blankskip.checkpoint.model_building import build_asr_model
+from espnet_blankskip.terminal import typed_line
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.inspection import Inspection, look_inside
@@ -81,9 +82,8 @@ def build_model(
             f"{source}: its config lacks an option: {error}"
         ) from None
     except Exception as error:  # assertions and type checks of every ESPnet class
-        line = " ".join(str(error).split())
         raise CheckpointError(
-            f"{source}: ESPnet cannot build it: {type(error).__name__}: {line}"
+            f"{source}: ESPnet cannot build it: {typed_line(error)}"
         ) from None
     return model, train_args
 

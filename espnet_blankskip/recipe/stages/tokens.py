@@ -11,7 +11,7 @@ from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.markers import content
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.transcript_checks import tell_unknown_tokens
-from espnet_blankskip.terminal import log
+from espnet_blankskip.terminal import log, one_line
 
 #: sentencepiece puts <unk>, <s> and </s> first; ESPnet has its own symbols for them.
 SENTENCEPIECE_SYMBOLS = 3
@@ -83,7 +83,7 @@ def make_bpe(run: RecipeRun, texts) -> None:
         )
     except (RuntimeError, OSError) as error:
         # sentencepiece puts its own source line and condition in brackets first.
-        reason = " ".join(str(error).split()).rpartition("] ")[2]
+        reason = one_line(error).rpartition("] ")[2]
         raise StageError(f"stage 5: --nbpe {options.nbpe}: {reason}") from None
     rows = (partial / "bpe.vocab").read_text(encoding="utf-8").splitlines()
     pieces = [row.split("\t")[0] for row in rows[SENTENCEPIECE_SYMBOLS:]]
