@@ -10,19 +10,15 @@ import re
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 import yaml
+from real_speech import digit_files
 from tiny_experiment import train_config
 
-FSDD = Path(
-    os.environ.get("FSDD")
-    or Path(__file__).resolve().parents[2] / "shared" / "data" / "fsdd"
-)
 WORDS = ["zero", "one", "two", "three", "four"]
 SAMPLES = 5000
 TOKENS = ["<blank>", "<unk>", *WORDS, "<sos/eos>"]
@@ -69,11 +65,8 @@ def write_data(folder):
     All of one length, because ESPnet's STFT reads a little of what pads a batch.
     """
     speech = {}
-    for n in WHOLE:
-        found = next(FSDD.rglob(f"{n}_jackson_7.wav"), None)
-        if found is None:
-            pytest.skip(f"no spoken digits in {FSDD}; set FSDD to have this tested")
-        samples, rate = soundfile.read(found)
+    for n, file in zip(WHOLE, digit_files(*(f"{n}_jackson_7" for n in WHOLE))):
+        samples, rate = soundfile.read(file)
         speech[n] = folder / f"{n}.wav"
         soundfile.write(speech[n], np.pad(samples, (0, SAMPLES))[:SAMPLES], rate)
     lines = {"wav.scp": speech, "text": {n: WORDS[n] for n in WHOLE}}

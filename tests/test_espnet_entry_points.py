@@ -9,14 +9,11 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from real_speech import MINI_AN4
 from tiny_experiment import write_experiment
 
 from espnet_blankskip.model import BlankSkipASRModel
 
-MINI_AN4 = Path(
-    os.environ.get("MINI_AN4")
-    or Path(__file__).resolve().parents[2] / "shared" / "data" / "mini_an4"
-)
 UPSTREAM_TEST = "test/espnet2/asr/encoder/test_conformer_encoder.py"
 
 

@@ -1,6 +1,5 @@
 """espnetez trains a `blankskip_conformer`: the example, run as a user would."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -9,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from real_speech import digit_files
 
 ROOT = Path(__file__).resolve().parents[1]
-FSDD = Path(os.environ.get("FSDD") or ROOT.parent / "shared" / "data" / "fsdd")
 SPOKEN = ["0_jackson_0", "1_jackson_0", "0_jackson_5", "1_jackson_5", "0_jackson_6"]
 
 
@@ -20,11 +19,8 @@ def example(tmp_path_factory):
     """Output folder of one epoch on three digits, and the last line printed."""
     folder = tmp_path_factory.mktemp("espnetez")
     (folder / "digits").mkdir()
-    for name in SPOKEN:
-        found = next(FSDD.rglob(f"{name}.wav"), None)
-        if found is None:
-            pytest.skip(f"no spoken digits in {FSDD}; set FSDD to have this tested")
-        shutil.copy(found, folder / "digits")
+    for file in digit_files(*SPOKEN):
+        shutil.copy(file, folder / "digits")
     done = subprocess.run(
         [sys.executable, ROOT / "examples" / "espnetez_train.py"]
         + [folder / "digits", folder / "model", "--max-epoch", "1"],

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from real_speech import SAMPLES
 from tiny_experiment import write_experiment
 
 from espnet_blankskip.bin.blankskip import main
 
 RATE = 8000
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT.parent / "shared" / "data" / "samples"
 
 
 @pytest.fixture(scope="module")

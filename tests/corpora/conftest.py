@@ -1,10 +1,14 @@
 """Tests of corpora make their own: what lies beside the checkout decides nothing."""
 
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from espnet_blankskip.corpora import sources
+
+RECIPE = Path(__file__).resolve().parents[2] / "egs2_recipe" / "asr1"
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +24,16 @@ def mini_an4():
     if source is None:
         pytest.skip("no mini_an4: set MINI_AN4 or make ../shared/data/mini_an4")
     return source.resolve()
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A copy of the recipe's data scripts."""
+    if shutil.which("bash") is None:
+        pytest.skip("bash is not installed")
+    (tmp_path / "local").mkdir()
+    for name in ("db.sh", "local/data.sh"):
+        shutil.copy(RECIPE / name, tmp_path / name)
+    # The test's own Python, wherever it is installed.
+    (tmp_path / "path.sh").write_text(f'python3() {{ "{sys.executable}" "$@"; }}\n')
+    return tmp_path

@@ -6,13 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from espnet_blankskip.corpora import CorpusOptions, prepare_corpus, sources
 
-RECIPE = Path(__file__).resolve().parents[2] / "egs2_recipe" / "asr1"
 COMMAND = [sys.executable, "-m", "espnet_blankskip.corpora"]
 
 
@@ -87,19 +85,6 @@ def test_terminated_run_leaves_no_data(tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert list((tmp_path / "data").iterdir()) == []
-
-
-@pytest.fixture
-def recipe(tmp_path):
-    """A copy of the recipe's data scripts."""
-    if shutil.which("bash") is None:
-        pytest.skip("bash is not installed")
-    (tmp_path / "local").mkdir()
-    for name in ("db.sh", "local/data.sh"):
-        shutil.copy(RECIPE / name, tmp_path / name)
-    # The test's own Python, wherever it is installed.
-    (tmp_path / "path.sh").write_text(f'python3() {{ "{sys.executable}" "$@"; }}\n')
-    return tmp_path
 
 
 def test_data_script_makes_the_sets_of_a_corpus(recipe, mini_an4):

@@ -1,9 +1,7 @@
 """What comes after stage 1 takes the folders: the driver's stages, ESPnet's scripts."""
 
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,6 @@ from espnet_blankskip.kaldi.lists import read_table
 from espnet_blankskip.recipe.__main__ import main
 
 lhotse = pytest.importorskip("lhotse")
-
-RECIPE = Path(__file__).resolve().parents[2] / "egs2_recipe" / "asr1"
 
 
 def make_segments(folder):
@@ -59,19 +55,6 @@ def test_driver_cuts_the_segments_it_is_given(tmp_path, monkeypatch):
     assert rate == 8000
     assert (cut == source[10000:14000]).all()
     assert len(read_table(tmp_path / "dump" / "raw" / "train_sp" / "wav.scp")) == 12
-
-
-@pytest.fixture
-def recipe(tmp_path):
-    """A copy of the recipe's data scripts and a LibriSpeech."""
-    if shutil.which("bash") is None:
-        pytest.skip("bash is not installed")
-    (tmp_path / "local").mkdir()
-    for name in ("db.sh", "local/data.sh"):
-        shutil.copy(RECIPE / name, tmp_path / name)
-    # The test's own Python, wherever it is installed.
-    (tmp_path / "path.sh").write_text(f'python3() {{ "{sys.executable}" "$@"; }}\n')
-    return tmp_path
 
 
 def test_data_script_passes_every_variable_and_option_on(recipe):

@@ -1,19 +1,11 @@
 """ESPnet's joint CTC/attention search runs on a skipping encoder of a hybrid model."""
 
-import os
-from pathlib import Path
-
-import numpy as np
 import pytest
-import soundfile
 import torch
 import yaml
+from real_speech import digits
 from tiny_experiment import train_config, write_experiment
 
-FSDD = Path(
-    os.environ.get("FSDD")
-    or Path(__file__).resolve().parents[3] / "shared" / "data" / "fsdd"
-)
 HYBRID = dict(
     decoder="transformer",
     decoder_conf=dict(attention_heads=2, linear_units=8, num_blocks=1),
@@ -24,11 +16,7 @@ SEARCH = dict(ctc_weight=0.3, beam_size=4, nbest=2, maxlenratio=0.3)
 
 @pytest.fixture(scope="module")
 def speech():
-    names = ("1_george_0", "9_george_2", "0_george_3")
-    found = [next(iter(FSDD.rglob(f"{name}.wav")), None) for name in names]
-    if None in found:
-        pytest.skip(f"no spoken digits in {FSDD}; set FSDD to have this tested")
-    return np.concatenate([soundfile.read(f, dtype="float32")[0] for f in found])
+    return digits("1_george_0", "9_george_2", "0_george_3")
 
 
 @pytest.fixture(scope="module")

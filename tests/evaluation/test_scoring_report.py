@@ -2,13 +2,13 @@
 
 import logging
 import math
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from real_speech import digit_files
 from tiny_experiment import write_experiment
 
 from espnet_blankskip.decoding.recognition import Recognition
@@ -27,10 +27,6 @@ from espnet_blankskip.evaluation.stock_twin import build_stock_twin
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.pictures.depth import DepthPicture, depth_figure
 
-FSDD = Path(
-    os.environ.get("FSDD")
-    or Path(__file__).resolve().parents[3] / "shared" / "data" / "fsdd"
-)
 RATE = 8000
 
 
@@ -215,9 +211,7 @@ def test_tokens_do_not_overlap_in_the_picture(count):
 def test_set(tmp_path_factory):
     """A recipe folder with one experiment and six strings of spoken digits."""
     words = dict(zip("1234", ("one", "two", "three", "four")))
-    found = sorted(FSDD.rglob("[1-4]_george_[0-4].wav"))
-    if len(found) < 12:
-        pytest.skip(f"no spoken digits in {FSDD}; set FSDD to have this tested")
+    found = digit_files(*(f"{d}_george_{i}" for d in range(1, 4) for i in range(5)))
     folder = tmp_path_factory.mktemp("recipe")
     write_experiment(folder / "exp" / "asr_tiny", factorized=True)
     data = folder / "dump" / "raw" / "test"

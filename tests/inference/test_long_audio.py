@@ -1,10 +1,8 @@
 """Windows of long audio: joined, they say what one pass over everything says."""
 
 import itertools
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from real_speech import digit_files
 from tiny_experiment import write_experiment
 
 from espnet_blankskip.audio import sound, stream
@@ -30,10 +29,6 @@ from espnet_blankskip.inference.long_audio import (
 )
 from espnet_blankskip.inference.window_scoring import score_windows
 
-FSDD = Path(
-    os.environ.get("FSDD")
-    or Path(__file__).resolve().parents[3] / "shared" / "data" / "fsdd"
-)
 RATE, VOCAB = 8000, 4
 labels = st.integers(0, VOCAB - 1)
 
@@ -218,11 +213,8 @@ def spoken():
     """Half a minute of digits by several people, with and without pauses."""
     names = [f"{d}_{who}_{i}" for i in (0, 1) for d in range(10) for who in ("george",
              "lucas", "yweweler")]  # fmt: skip
-    found = [next(iter(FSDD.rglob(f"{name}.wav")), None) for name in names]
-    if None in found:
-        pytest.skip(f"no spoken digits in {FSDD}; set FSDD to have this tested")
     parts = []
-    for i, file in enumerate(found):
+    for i, file in enumerate(digit_files(*names)):
         parts += [soundfile.read(file, dtype="float32")[0], np.zeros(i % 3 * 800)]
     return np.concatenate(parts).astype(np.float32)
 

@@ -1,9 +1,7 @@
 """Recognition with the real encoder on real speech (contract 3, 4, 7, 9, 10)."""
 
 import io
-import os
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ import soundfile
 import soxr
 import torch
 import yaml
+from real_speech import digits
 from tiny_experiment import TOKENS, train_config, write_experiment
 
 from espnet_blankskip.audio.reading import BadAudio
@@ -18,19 +17,7 @@ from espnet_blankskip.decoding.greedy import greedy_on_full_output
 from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 
-FSDD = Path(
-    os.environ.get("FSDD")
-    or Path(__file__).resolve().parents[3] / "shared" / "data" / "fsdd"
-)
 RATE = 8000
-
-
-def digits(*names) -> np.ndarray:
-    """Spoken digits (S,), joined."""
-    found = [next(iter(FSDD.rglob(f"{name}.wav")), None) for name in names]
-    if None in found:
-        pytest.skip(f"no spoken digits in {FSDD}; set FSDD to have this tested")
-    return np.concatenate([soundfile.read(f, dtype="float32")[0] for f in found])
 
 
 @pytest.fixture(scope="module")

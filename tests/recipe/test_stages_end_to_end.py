@@ -5,16 +5,13 @@ import signal
 import subprocess
 import time
 import zipfile
-from pathlib import Path
 
 import pytest
-from recipe_folder import REPOSITORY, environment, make_recipe, run_sh
+from real_speech import MINI_AN4
+from recipe_folder import environment, make_recipe, run_sh
 
 from espnet_blankskip.kaldi.lists import read_table
 
-SOURCE = Path(
-    os.environ.get("MINI_AN4") or REPOSITORY.parent / "shared" / "data" / "mini_an4"
-)
 CONFIG = """\
 batch_type: unsorted
 batch_size: 2
@@ -54,8 +51,8 @@ PATIENCE_SECONDS = 240
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
-    if not SOURCE.exists():
-        pytest.skip(f"no mini_an4 in {SOURCE}; set MINI_AN4 to ESPnet's archive")
+    if not MINI_AN4.exists():
+        pytest.skip(f"no mini_an4 in {MINI_AN4}; set MINI_AN4 to ESPnet's archive")
     folder = make_recipe(tmp_path_factory.mktemp("recipe"))
     (folder / "conf" / "tiny.yaml").write_text(CONFIG)
     return folder
@@ -72,7 +69,7 @@ def options():
 @pytest.fixture(scope="module")
 def killed(recipe):
     """Train until the first epoch is saved, then kill run.sh and nothing else."""
-    environ = dict(environment(), MINI_AN4=str(SOURCE))
+    environ = dict(environment(), MINI_AN4=str(MINI_AN4))
     with (recipe / "first.log").open("w") as output:
         process = subprocess.Popen(
             ["./run.sh", *options()],
@@ -98,7 +95,7 @@ def text_of(path):
 
 @pytest.fixture(scope="module")
 def finished(killed):
-    os.environ["MINI_AN4"] = str(SOURCE)
+    os.environ["MINI_AN4"] = str(MINI_AN4)
     result = run_sh(killed, *options())
     assert result.returncode == 0, result.stdout + result.stderr
     return killed, result
