@@ -1,13 +1,14 @@
 """Timing that can be trusted: interleaved, repeated, medians, threads stated."""
 
-import importlib.metadata
 import platform
 import statistics
 import time
-from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
 import torch
+
+from espnet_blankskip.espnet_version import find_espnet
+from espnet_blankskip.evaluation.results_file import cpu_name
 
 REPEATS = 7
 
@@ -70,21 +71,8 @@ def environment(threads: Optional[int] = None) -> str:
     Args:
         threads: of the measured processes; None: of this one.
     """
-    espnet = importlib.metadata.version("espnet")
+    espnet = find_espnet().version
     return (
-        f"{processor()}, {threads or torch.get_num_threads()} thread(s), torch "
+        f"{cpu_name()}, {threads or torch.get_num_threads()} thread(s), torch "
         f"{torch.__version__}, ESPnet {espnet}, Python {platform.python_version()}"
     )
-
-
-def processor() -> str:
-    """Name of the processor, with the numbers that tell its generation."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    facts = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
-    facts = {name.strip(): value for name, value in facts.items()}
-    name = facts.get("model name") or platform.machine()
-    numbers = [f"{n} {facts[n]}" for n in ("cpu family", "model") if n in facts]
-    return f"{name} ({', '.join(numbers)})" if numbers else name

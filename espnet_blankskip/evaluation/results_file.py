@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import List, Sequence, Tuple
 
+from espnet_blankskip.espnet_version import find_espnet
 from espnet_blankskip.kaldi.whole_file import write_whole
 
 HEADING = "## "
@@ -49,11 +50,12 @@ def write_section(path: Path, name: str, text: str) -> None:
 def environment(num_threads: int) -> List[Tuple[str, str]]:
     """Return what the numbers depend on besides model and data."""
     packages = []
-    for name in ("espnet_blankskip", "espnet", "torch"):
+    for name in ("espnet_blankskip", "torch"):
         try:
             packages.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             packages.append(f"{name} (not installed as a package)")
+    packages.append(f"espnet {find_espnet().version or 'of unknown version'}")
     lines = [
         ("date", time.strftime("%Y-%m-%d")),
         ("machine", f"{cpu_name()}, {os.cpu_count()} cores, {platform.system()}"),
@@ -65,13 +67,16 @@ def environment(num_threads: int) -> List[Tuple[str, str]]:
 
 
 def cpu_name() -> str:
-    """Return the processor's name as the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    """Name of the processor, with the numbers that tell its generation."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
+    facts = {name.strip(): value for name, value in facts.items()}
+    name = facts.get("model name") or platform.machine()
+    numbers = [f"{n} {facts[n]}" for n in ("cpu family", "model") if n in facts]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
 
 
 def speech_kind(test_set: str, dump_folder: Path) -> str:
