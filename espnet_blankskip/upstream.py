@@ -121,6 +121,11 @@ _PARTS = {
         "TransformerDecoder",
     ),
     ("model", "espnet"): ("espnet2.asr.espnet_model", "ESPnetASRModel"),
+    ("model", "espnet_ctc"): ("espnet2.s2t.espnet_ctc_model", "ESPnetS2TCTCModel"),
+    ("promptencoder", "transformer"): (
+        "espnet2.asr.encoder.transformer_encoder",
+        "TransformerEncoder",
+    ),
 }
 
 # run as a process, because it names files relative to the folder it runs in

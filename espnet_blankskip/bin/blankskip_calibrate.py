@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import List
 
+from espnet_blankskip.bin.recognition_options import add_prompt_options, prompt_options
 from espnet_blankskip.terminal import quiet_import
 
 DEFAULT_MAX_UTTERANCES = 200
@@ -34,6 +35,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--text", help="transcripts; without them the dense pass is the reference"
     )
+    add_prompt_options(parser)
     parser.add_argument(
         "--gate-layers",
         nargs="+",
@@ -176,7 +178,9 @@ def calibrate(args: argparse.Namespace, command: str):
     thresholds = grids.parse_numbers("--thresholds", args.thresholds, float)
     extensions = grids.parse_numbers("--spike-extensions", args.spike_extensions, int)
     torch.set_num_threads(args.num_threads)
-    candidate = open_candidate(args.checkpoint, args.conv_context, args.attn_context)
+    candidate = open_candidate(
+        args.checkpoint, args.conv_context, args.attn_context, **prompt_options(args)
+    )
     grid = grids.make_grid(
         candidate.possible_gates, gates, thresholds, extensions, args.max_points
     )

@@ -11,6 +11,7 @@ def add_recognition_options(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="zip, folder, experiment folder, .pth file or zoo tag",
     )
+    add_prompt_options(parser)
     depth = parser.add_mutually_exclusive_group()
     depth.add_argument(
         "--dense", action="store_true", help="run all frames through all layers"
@@ -47,7 +48,27 @@ def recognition_options(args: argparse.Namespace) -> Dict[str, Any]:
         blank_threshold=args.threshold,
         gate_layers=args.gate_layers,
         channel=args.channel,
+        **prompt_options(args),
     )
+
+
+def add_prompt_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what a model of OWSM-CTC's kind is asked for."""
+    parser.add_argument(
+        "--lang",
+        metavar="ISO",
+        help="language of the speech such as eng, for OWSM-CTC (found out by it)",
+    )
+    parser.add_argument(
+        "--task",
+        metavar="TASK",
+        help="asr, or a translation such as st_deu, for OWSM-CTC (asr)",
+    )
+
+
+def prompt_options(args: argparse.Namespace) -> Dict[str, Any]:
+    """Return them as options of ``BlankSkipSpeech2Text``."""
+    return dict(lang_sym=args.lang, task_sym=args.task)
 
 
 def layer_numbers(text: str) -> List[int]:

@@ -35,7 +35,7 @@ def decode_config(
             f"WER {point.wer:.2f} % (dense {sweep.dense.wer:.2f} %), "
             f"{point.kept:.1f} % of the frames kept, {point.speed_up:.2f}x as fast."
         )
-        if candidate.converted:
+        if candidate.needs_conversion:
             command = convert_command(candidate, point)
             lines.append(f"For the converted checkpoint: {command}")
         values = {

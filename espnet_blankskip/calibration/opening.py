@@ -5,7 +5,7 @@ from typing import List, Optional
 
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.zoo.archive import open_checkpoint
-from espnet_blankskip.zoo.conversion_plan import ConversionOptions, plan_conversion
+from espnet_blankskip.zoo.conversion_plan import with_gates
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.inspection import Inspection, look_inside
 from espnet_blankskip.zoo.model_loading import build_model, check_loadable, fill_model
@@ -30,6 +30,11 @@ class Candidate:
     converted: bool
 
     @property
+    def needs_conversion(self) -> bool:
+        """Whether it has to be converted to skip; OWSM-CTC gets its gates decoding."""
+        return self.converted and not self.speech2text.takes_prompt
+
+    @property
     def reads_labels_at_gate(self) -> bool:
         """Whether the gate layers have a CTC, and not only a gate of their own."""
         return self.speech2text.asr_model.encoder.gate_head == "ctc"
@@ -39,6 +44,7 @@ def open_candidate(
     source: str,
     conv_context: Optional[str] = None,
     attn_context: Optional[str] = None,
+    **options,
 ) -> Candidate:
     """Open a checkpoint; a stock one with interCTC gets a skipping encoder.
 
@@ -46,6 +52,7 @@ def open_candidate(
         source: as for ``open_checkpoint``.
         conv_context, attn_context: what skipped frames contribute; None keeps what
             the checkpoint was trained with.
+        **options: of the recognizer, such as OWSM-CTC's prompt.
 
     Raises:
         CheckpointError: it cannot be loaded, or has no gate to try.
@@ -64,10 +71,11 @@ def open_candidate(
     check_loadable(checkpoint, found)
     config, converted = checkpoint.config, not found.gate_layers
     if converted:
-        options = ConversionOptions(found.gates, gate_head="ctc")
-        config = plan_conversion(checkpoint, found, options).config
+        config = with_gates(checkpoint, found, found.gates)
     model, train_args = build_model(config, source)
     fill_model(model, state, source)
-    speech2text = BlankSkipSpeech2Text.from_model(model, train_args, fast=True)
+    speech2text = BlankSkipSpeech2Text.from_model(
+        model, train_args, fast=True, **options
+    )
     speech2text.set_gate(conv_context=conv_context, attn_context=attn_context)
     return Candidate(speech2text, found, model.encoder.possible_gates, converted)

@@ -208,7 +208,7 @@ def advice_lines(c: Calibration) -> List[str]:
                 f"  Note: layer {gate.number} alone is within the loss too, at "
                 f"{gate.speed_up:.2f}x (mode: intermediate)."
             )
-    if c.candidate.converted:
+    if c.candidate.needs_conversion:
         lines.append(f"  To decode so, first: {convert_command(c.candidate, point)}")
     return lines
 

@@ -63,7 +63,9 @@ class RunTimeGate:
         if not values:
             return
         if not self.can_skip:
+            layers = getattr(self.asr_model.encoder, "interctc_layer_idx", None)
             raise ValueError(
                 f"{', '.join(values)}: this checkpoint's encoder has no gate"
+                + (f" unless gate_layers names one of {list(layers)}" if layers else "")
             )
         self.asr_model.encoder.set_gate(**values)

@@ -1,8 +1,8 @@
 """Recognize speech with a trained CTC model whose blank frames skip layers."""
 
 import itertools
+from dataclasses import replace
 from operator import itemgetter
-from os import PathLike
 from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -18,12 +18,16 @@ from espnet_blankskip.checkpoint.model_checks import (
     model_sample_rate,
 )
 from espnet_blankskip.decoding.kept_frames import encoder_layers
+from espnet_blankskip.decoding.prompt import is_special
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.search import build_search
 from espnet_blankskip.decoding.time_stamps import frame_clock, shortest_input
+from espnet_blankskip.inference.batching import checked_batch_size
 from espnet_blankskip.inference.detokenization import token_writer
+from espnet_blankskip.inference.espnet_methods import EspnetMethods, default_name
 from espnet_blankskip.inference.long_audio import Windowing
 from espnet_blankskip.inference.run_time_gate import RunTimeGate
+from espnet_blankskip.inference.run_time_prompt import RunTimePrompt
 from espnet_blankskip.inference.transcription import Transcriber
 from espnet_blankskip.inference.window_scoring import score_recordings
 
@@ -34,7 +38,7 @@ GPU_BATCH_SIZE = 16
 Result = Union[Recognition, BadAudio]
 
 
-class BlankSkipSpeech2Text(RunTimeGate):
+class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
     """Recognition with the CTC of a skipping encoder, or of a stock one.
 
     Takes arrays, files and lists of them, at any sampling rate, of any length. Audio
@@ -45,12 +49,17 @@ class BlankSkipSpeech2Text(RunTimeGate):
     language model starts anew at each cut, which lies in a pause if there is one.
     A front-end whose frames have no known place in time hears audio as a whole.
 
+    OWSM-CTC is asked for a language and a task, and hears windows of the length that
+    it was trained on, filled up with silence. Its own symbols are among the tokens and
+    not in the text.
+
     Args:
         asr_train_config: `config.yaml` of the experiment; None takes the one
             beside the model file.
         asr_model_file: Weights (`valid.loss.ave.pth`, ...). Any weight that is
             missing, left over or misshapen is an error. Any model of ESPnet's ASR
-            task with a CTC will do; of a hybrid one the CTC part is used.
+            task with a CTC will do; of a hybrid one the CTC part is used. So will
+            OWSM-CTC.
         device: "cpu", "cuda" or "cuda:N".
         dtype: "float32", "float64" or "bfloat16".
         mode: "skipping", "dense" (every frame runs through every layer) or
@@ -73,9 +82,10 @@ class BlankSkipSpeech2Text(RunTimeGate):
             1 on a CPU, where batches gain nothing, 16 on a GPU.
         channel: Channel of multi-channel audio, counted from 0; None averages them.
         window_seconds: Longest stretch the encoder hears at once; `float("inf")`
-            never divides audio.
+            never divides audio; None: 30 s, or what OWSM-CTC was trained on.
         overlap_seconds: What two windows share.
         fast: Use the exact rewrites of `accelerate`.
+        lang_sym, task_sym: What OWSM-CTC is asked for; see `set_prompt`.
         loaded: Model and training arguments that are already in memory, instead of
             the two files.
 
@@ -111,9 +121,11 @@ class BlankSkipSpeech2Text(RunTimeGate):
         word_score: float = 0.0,
         batch_size: Optional[int] = None,
         channel: Optional[int] = None,
-        window_seconds: float = WINDOW_SECONDS,
+        window_seconds: Optional[float] = None,
         overlap_seconds: float = OVERLAP_SECONDS,
         fast: bool = True,
+        lang_sym: Optional[str] = None,
+        task_sym: Optional[str] = None,
         loaded: Optional[Tuple[torch.nn.Module, object]] = None,
     ):
         check_device(device, dtype)
@@ -139,22 +151,29 @@ class BlankSkipSpeech2Text(RunTimeGate):
         self.set_gate(
             blank_threshold, spike_extension, gate_layers, conv_context, attn_context
         )
+        self.set_prompt(lang_sym, task_sym)
         self.token_list = list(model.token_list)
         self.num_layers = encoder_layers(model.encoder)
         self.sample_rate = model_sample_rate(self.asr_train_args)
-        self.min_samples = shortest_input(model)
         self.clock = frame_clock(model, self.sample_rate)
         on_gpu = torch.device(device).type == "cuda"
-        default_size = GPU_BATCH_SIZE if on_gpu else 1
-        self.batch_size = _checked(default_size if batch_size is None else batch_size)
+        if batch_size is None:
+            batch_size = GPU_BATCH_SIZE if on_gpu else 1
+        self.batch_size = checked_batch_size(batch_size)
         self.reader = AudioReader(self.sample_rate, channel)
+        trained = self.trained_seconds
+        if window_seconds is None:
+            window_seconds = trained or WINDOW_SECONDS
         # A front-end that does not tell its hop hears audio as a whole.
-        self.windowing = Windowing.of_seconds(
+        windowing = Windowing.of_seconds(
             window_seconds if self.clock else float("inf"),
             overlap_seconds,
             round(self.clock.shift * self.sample_rate) if self.clock else 1,
             self.sample_rate,
         )
+        fill = round((trained or 0) * self.sample_rate)
+        self.windowing = replace(windowing, fill=fill)
+        self.min_samples = 1 if fill else shortest_input(model)
         self._transcribe = Transcriber(
             build_search(
                 self.token_list,
@@ -171,6 +190,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
             getattr(self.asr_train_args, "token_type", None) or "word",
             self.num_layers,
             self.clock,
+            is_special if self.takes_prompt else None,
         )
 
     @classmethod
@@ -185,6 +205,8 @@ class BlankSkipSpeech2Text(RunTimeGate):
 
         Args:
             source: Tag of `espnet_model_zoo`, zip, unpacked folder, or experiment.
+                A stock one with intermediate CTCs skips, untrained, where
+                `gate_layers` names some of their layers.
             device, dtype, **options: As in the constructor.
 
         Raises:
@@ -194,7 +216,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
 
         check_device(device, dtype)
         model, train_args, _ = load_checkpoint(
-            str(source), device, _weight_dtype(dtype)
+            str(source), device, _weight_dtype(dtype), options.get("gate_layers")
         )
         return cls(device=device, dtype=dtype, loaded=(model, train_args), **options)
 
@@ -205,6 +227,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
         train_args,
         mode: Optional[str] = None,
         fast: bool = False,
+        **options,
     ) -> "BlankSkipSpeech2Text":
         """Wrap a model that is already in memory, by default exactly as it is.
 
@@ -213,6 +236,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
             train_args: Training arguments it was built from (a Namespace).
             mode: As in the constructor.
             fast: As in the constructor; it changes the model in place.
+            **options: As in the constructor.
         """
         weight = next(asr_model.parameters())
         return cls(
@@ -221,6 +245,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
             mode=mode,
             fast=fast,
             loaded=(asr_model.eval(), train_args),
+            **options,
         )
 
     def __call__(
@@ -249,12 +274,8 @@ class BlankSkipSpeech2Text(RunTimeGate):
         """
         if isinstance(speech, (list, tuple)):
             return self.batch_decode(speech, rate=rate)
-        name = utt_id or _default_name(speech)
+        name = utt_id or default_name(speech)
         return self.batch_decode([speech], utt_ids=[name], rate=rate)[0]
-
-    def best_path(self, speech: Speech, rate: Optional[int] = None) -> Recognition:
-        """Recognize one utterance (the name of ESPnet's greedy CTC search)."""
-        return self(speech, rate)
 
     def batch_decode(
         self,
@@ -263,6 +284,8 @@ class BlankSkipSpeech2Text(RunTimeGate):
         utt_ids: Optional[Iterable[str]] = None,
         rate: Optional[int] = None,
         on_error: str = "raise",
+        lang_sym: Optional[str] = None,
+        task_sym: Optional[str] = None,
     ) -> List[Result]:
         """Recognize a list of recordings, batched by similar length.
 
@@ -273,6 +296,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
                 paths, or "utterance N".
             rate: Sampling rate of those that are samples; None: the model's.
             on_error: "raise", or "return" a `BadAudio` in place of its result.
+            lang_sym, task_sym: What OWSM-CTC is asked for; None: as `set_prompt` says.
 
         Returns:
             Results in the order of the input, equal to one by one.
@@ -280,11 +304,13 @@ class BlankSkipSpeech2Text(RunTimeGate):
         Raises:
             BadAudio: One of them cannot be used, with `on_error="raise"`. A file
                 that is not audio is found before any is decoded.
-            ValueError: `batch_size` is below 1, or another `on_error`.
+            ValueError: `batch_size` is below 1, another `on_error`, or a symbol that
+                the model does not have.
         """
         if on_error not in ("raise", "return"):
             raise ValueError(f"on_error={on_error} must be raise or return")
-        size = self.batch_size if batch_size is None else _checked(batch_size)
+        size = self.batch_size if batch_size is None else checked_batch_size(batch_size)
+        prompt = self.prompt_for(lang_sym, task_sym)
         results: Dict[int, Result] = {}
 
         def fail(i: int, error: BadAudio) -> None:
@@ -296,7 +322,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
         total, names = 0, iter(utt_ids or ())
         for i, speech in enumerate(speeches):
             total = i + 1
-            name = next(names, None) or _default_name(speech, i)
+            name = next(names, None) or default_name(speech, i)
             try:
                 audios[i] = self.reader.open(speech, rate, name)
             except BadAudio as error:
@@ -313,6 +339,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
             fail,
             self.min_samples,
             getattr(self.asr_train_args, "speech_volume_normalize", None) or 0.0,
+            prompt,
         )
         for i, windows in itertools.groupby(scored, key=itemgetter(0)):
             result = self._transcribe((w[1:] for w in windows), audios[i])
@@ -320,19 +347,6 @@ class BlankSkipSpeech2Text(RunTimeGate):
         return [results[i] for i in range(total)]
 
 
-def _checked(batch_size: int) -> int:
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} must be at least 1")
-    return batch_size
-
-
 def _weight_dtype(dtype: str) -> str:
     """Return what the weights are kept in; bfloat16 is for some layers' arithmetic."""
     return "float32" if dtype == "bfloat16" else dtype
-
-
-def _default_name(speech: Speech, number: Optional[int] = None) -> str:
-    name = getattr(speech, "name", None) if hasattr(speech, "read") else speech
-    if isinstance(name, (str, PathLike)):
-        return str(name)
-    return "utterance" if number is None else f"utterance {number}"

@@ -4,6 +4,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence
 
+from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.zoo import support
 from espnet_blankskip.zoo.archive import Checkpoint
 from espnet_blankskip.zoo.errors import CheckpointError
@@ -106,7 +107,8 @@ def plan_conversion(
     for key, value in wanted.items():
         if value is not None:
             _change(plan, f"encoder_conf.{key}", value)
-    _change(plan, "model", "blankskip")
+    if not is_s2t_ctc(config):
+        _change(plan, "model", "blankskip")
     if options.factorized:
         _change(plan, "model_conf.factorized_ctc", True)
     _plan_training(plan, gates, sorted(set(gates) - trained))
@@ -115,6 +117,26 @@ def plan_conversion(
         if config.get(key):
             _change(plan, key, [])
     return plan
+
+
+def with_gates(
+    checkpoint: Checkpoint, found: Inspection, gate_layers: Sequence[int]
+) -> Dict[str, Any]:
+    """Return a stock checkpoint's config with gates that need no new weight.
+
+    Raises:
+        CheckpointError: this checkpoint cannot skip, or a layer has no intermediate
+            CTC that was trained.
+    """
+    untrained = [n for n in gate_layers if n not in found.gates]
+    if untrained and not found.reasons:
+        layers = ", ".join(map(str, found.gates))
+        raise CheckpointError(
+            f"{checkpoint.source}: gate_layers={list(gate_layers)}: only layers with "
+            f"an intermediate CTC can gate, {layers or 'and no layer has one'}"
+        )
+    options = ConversionOptions(gate_layers, gate_head="ctc")
+    return plan_conversion(checkpoint, found, options).config
 
 
 def _check_gates(gate_layers: Sequence[int], found: Inspection) -> List[int]:

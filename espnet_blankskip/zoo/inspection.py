@@ -1,10 +1,11 @@
 """``blankskip inspect``: what a checkpoint is and what can be skipped in it."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
+from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.zoo import support
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.cost import UTTERANCE_FRAMES, encoder_cost, speed_ups
@@ -33,6 +34,8 @@ class Inspection:
         gates: layers at which a trained intermediate CTC can gate now.
         trainable_gates: layers at which a gate could be trained.
         speed_up: estimates of ``cost.speed_ups``.
+        window_seconds: length that OWSM-CTC pads every utterance to; None for models
+            that take no prompt.
     """
 
     source: str
@@ -59,6 +62,7 @@ class Inspection:
     reasons: List[str] = field(default_factory=list)
     problems: List[str] = field(default_factory=list)
     speed_up: List[Dict[str, float]] = field(default_factory=list)
+    window_seconds: Optional[float] = None
 
     def to_dict(self) -> Dict[str, Any]:
         """Plain values, for JSON."""
@@ -135,6 +139,9 @@ def look_inside(
         reasons=reasons,
         problems=_problems(checkpoint, state),
     )
+    if is_s2t_ctc(config):
+        conf = config.get("preprocessor_conf") or {}
+        found.window_seconds = float(conf.get("speech_length", 30))
     if not reasons and layers > 1:
         cost = encoder_cost(state, str(found.input_layer))
         conditioned = interctc if found.self_conditioning else ()
@@ -184,6 +191,7 @@ def describe(found: Inspection) -> str:
         ),
         ("interCTC layers", _listed(found.interctc_layers)),
         ("self-conditioning", "yes" if found.self_conditioning else "no"),
+        *_prompt_row(found),
         ("gate layers", _listed(found.gate_layers)),
         ("vocabulary", f"{found.vocabulary} tokens ({found.token_type})"),
         ("CTC head", found.ctc_head or "none"),
@@ -206,9 +214,21 @@ def describe(found: Inspection) -> str:
     return "\n".join(lines)
 
 
+def _prompt_row(found: Inspection) -> List[Tuple[str, str]]:
+    if found.window_seconds is None:
+        return []
+    about = f"language and task; hears windows of {found.window_seconds:g} s"
+    return [("prompt", about)]
+
+
 def _advice(found: Inspection) -> str:
     if found.verdict == SKIP_NOW and found.gate_layers:
         return f" (gates {_listed(found.gate_layers)} are in its config)"
+    if found.verdict == SKIP_NOW and found.window_seconds is not None:
+        return (
+            f" with a gate at {_listed(found.gates)}: blankskip transcribe "
+            f"--gate-layers {found.gates[0]}; calibrate says what that costs"
+        )
     if found.verdict == SKIP_NOW:
         return (
             f" with a gate at {_listed(found.gates)}: blankskip convert --gate-layers "
