@@ -191,6 +191,7 @@ def asr_task():
 
 def s2t_ctc_task():
     """Return ESPnet's ``S2TTask`` class for OWSM-CTC; as slow to import as ASR's."""
+    asr_task()  # quietly, what the two share
     from espnet2.tasks.s2t_ctc import S2TTask
 
     return S2TTask

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 from tiny_experiment import write_experiment
 from tiny_owsm import write_owsm, write_published
@@ -327,6 +328,20 @@ def test_a_trained_blankskip_one_keeps_its_own_gates(files, gated, tmp_path, spe
     ours = BlankSkipSpeech2Text.from_pretrained(tmp_path, **ASKED)
     assert ours.mode == "skipping"
     assert ours(speech[0]).nbest == gated(speech[0]).nbest
+
+
+def test_weights_load_by_the_names_of_either_espnet(files, dense, tmp_path, speech):
+    """The published ones are of 2025: ``embed.out.0`` is ``embed.out`` since."""
+    state, renamed = torch.load(files[1], weights_only=True), {}
+    old, new = "encoder.embed.out.0.", "encoder.embed.out."
+    before, after = (old, new) if f"{old}weight" in state else (new, old)
+    for name, weight in state.items():
+        renamed[name.replace(before, after)] = weight
+    assert set(renamed) != set(state)
+    (tmp_path / "config.yaml").write_text(files[0].read_text())
+    torch.save(renamed, tmp_path / "model.pth")
+    ours = BlankSkipSpeech2Text.from_pretrained(tmp_path, **ASKED)
+    assert ours(speech[0]).nbest == dense(speech[0]).nbest
 
 
 def test_flash_attention_of_the_config_is_switched_off(files, dense):
