@@ -47,6 +47,10 @@ def decode_config(
             "conv_context": encoder.conv_context,
             "attn_context": encoder.attn_context,
         }
+    speech2text = candidate.speech2text
+    for name in ("lang_sym", "task_sym"):  # what the calibration holds for
+        if getattr(speech2text, name) is not None:
+            values[name] = getattr(speech2text, name)
     comment = "".join(f"# {' '.join(line.split())}\n" for line in lines)
     return comment + yaml.safe_dump(values, sort_keys=False)
 

@@ -3,7 +3,7 @@
 import copy
 from dataclasses import replace
 from os import PathLike
-from typing import Optional
+from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -48,14 +48,22 @@ class EspnetMethods:
             task_sym=task_sym,
         )[0]
 
-    def decode_long_batched_buffered(
+    def decode_long_batched_buffered(self, speech: Speech, **options) -> str:
+        """Return the text of `decode_long`, whose name this was until ESPnet 202610.
+
+        Args:
+            speech, **options: As in `decode_long`.
+        """
+        return self.decode_long(speech, **options)[0][2]
+
+    def decode_long(
         self,
         speech: Speech,
         batch_size: int = 1,
         context_len_in_secs: float = 2.0,
         lang_sym: Optional[str] = None,
         task_sym: Optional[str] = None,
-    ) -> str:
+    ) -> List[Tuple[float, float, str]]:
         """Recognize a long recording in ESPnet's buffers, as its method does.
 
         A call of the recognizer itself divides long audio too, and in pauses; this one
@@ -67,6 +75,9 @@ class EspnetMethods:
             context_len_in_secs: What is heard, and then left out, on both sides of
                 each buffer.
             lang_sym, task_sym: As in `batch_decode`.
+
+        Returns:
+            First and last second of the recording and its text, as the only element.
 
         Raises:
             BadAudio: The audio cannot be used.
@@ -87,7 +98,8 @@ class EspnetMethods:
             self.mode,
             self.prompt_for(lang_sym, task_sym),
         )
-        return self._transcribe(scored, audio).text
+        text = self._transcribe(scored, audio).text
+        return [(0.0, audio.seconds, text)]
 
 
 def default_name(speech: Speech, number: Optional[int] = None) -> str:
