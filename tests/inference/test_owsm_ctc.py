@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -52,11 +53,15 @@ def files(tmp_path_factory, speech):
     return write_owsm(tmp_path_factory.mktemp("owsm"), speech[0])
 
 
-@pytest.fixture(scope="module")
-def theirs(files):
+def espnet_recognizer(config_file, model_file):
     from espnet2.bin.s2t_inference_ctc import Speech2TextGreedySearch
 
-    return Speech2TextGreedySearch(*files, **ASKED)
+    return Speech2TextGreedySearch(config_file, model_file, **ASKED)
+
+
+@pytest.fixture(scope="module")
+def theirs(files):
+    return espnet_recognizer(*files)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +146,7 @@ def test_the_prompt_is_heard_and_its_symbols_are_checked(files, dense, speech):
     found = default.best_path(speech[0])
     named = default.best_path(speech[0], lang_sym="<nolang>", task_sym="<asr>")
     assert found.token_int == named.token_int != asked.token_int
-    with pytest.raises(ValueError, match="lang_sym=engl: the model has no <engl>.*<eng>"):
+    with pytest.raises(ValueError, match="lang_sym=engl: .* no <engl>.*<eng>"):
         BlankSkipSpeech2Text(*files, lang_sym="engl")
     with pytest.raises(ValueError, match="task_sym=st_fra.*<st_deu>"):
         dense.batch_decode([speech[0]], task_sym="st_fra")
@@ -330,6 +335,11 @@ def test_a_trained_blankskip_one_keeps_its_own_gates(files, gated, tmp_path, spe
     ours = BlankSkipSpeech2Text.from_pretrained(tmp_path, **ASKED)
     assert ours.mode == "skipping"
     assert ours(speech[0]).nbest == gated(speech[0]).nbest
+    # and ESPnet's own inference skips with it
+    theirs = espnet_recognizer(tmp_path / "config.yaml", tmp_path / "model.pth")
+    found = ours.best_path(speech[1])
+    assert theirs(speech[1])[0][2] == found.token_int
+    assert 0 < found.kept_ratio < 1
 
 
 def test_weights_load_by_the_names_of_either_espnet(files, dense, tmp_path, speech):
@@ -350,3 +360,14 @@ def test_flash_attention_of_the_config_is_switched_off(files, dense):
     assert yaml.safe_load(files[0].read_text())["encoder_conf"]["use_flash_attn"]
     flags = [getattr(m, "use_flash_attn", False) for m in dense.asr_model.modules()]
     assert len(flags) > 100 and not any(flags)
+
+
+@pytest.mark.slow
+def test_pack_packs_it_for_the_s2t_task(files, dense, speech, tmp_path):
+    target = tmp_path / "owsm.zip"
+    assert blankskip.main(["pack", str(files[1].parent), str(target)]) == 0
+    with zipfile.ZipFile(target) as opened:
+        assert "s2t_model_file" in yaml.safe_load(opened.read("meta.yaml"))["files"]
+        assert "import Speech2TextGreedySearch" in opened.read("README.md").decode()
+    ours = BlankSkipSpeech2Text.from_pretrained(target, **ASKED)
+    assert ours(speech[1]).nbest == dense(speech[1]).nbest
