@@ -102,10 +102,11 @@ def test_a_window_of_the_trained_length_gives_the_tokens_that_espnet_gives(
     assert len(found.depth) == math.ceil(len(speech[0]) / FRAME)
 
 
-@pytest.mark.parametrize("fast", [True, False], ids=["fast", "stock kernels"])
-@pytest.mark.parametrize("context, size", [(2.0, 1), (4.0, 3)])
+@pytest.mark.parametrize(
+    "fast, context, size", [(True, 2.0, 1), (False, 2.0, 2), (True, 4.0, 3)]
+)
 def test_long_audio_in_buffers_gives_the_text_that_espnet_gives(
-    files, theirs, lecture, context, size, fast
+    files, theirs, lecture, fast, context, size
 ):
     ours = BlankSkipSpeech2Text(*files, fast=fast)
     options = dict(batch_size=size, context_len_in_secs=context, **ASKED)
