@@ -85,6 +85,8 @@ def _of_audio(scores: FrameScores, window: Window) -> FrameScores:
     end = scores.end
     if window.frames is not None:
         end = min(end, window.first + window.frames)
+    if (begin, end) == (scores.first, scores.end):
+        return scores  # nothing to copy
     return scores.between(begin, end)
 
 
