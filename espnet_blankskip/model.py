@@ -1,7 +1,9 @@
 """``model: blankskip``: ESPnet's ASR model with factorized CTC and distillation."""
 
+import contextlib
 import logging
-from typing import Dict, Optional
+from contextvars import ContextVar
+from typing import Dict, Iterator, List, Optional
 
 import torch
 from torch import Tensor
@@ -16,10 +18,23 @@ from espnet_blankskip.distillation import (
     select_frames,
 )
 from espnet_blankskip.encoders import EncodedFrames
+from espnet_blankskip.encoders.training_progress import computing_loss
 from espnet_blankskip.factorized_ctc import FactorizedCTC
 from espnet_blankskip.upstream import ESPnetASRModel, force_gatherable, make_pad_mask
 
 logger = logging.getLogger(__name__)
+# what `encode` returned since the `forward` around it began, if there is one
+_ENCODED: ContextVar[Optional[List]] = ContextVar("encoded", default=None)
+
+
+@contextlib.contextmanager
+def _noting_encoded() -> Iterator[List]:
+    """Within it, the results of `encode` are added to the list that it gives."""
+    before = _ENCODED.set([])
+    try:
+        yield _ENCODED.get()
+    finally:
+        _ENCODED.reset(before)
 
 
 class BlankSkipASRModel(ESPnetASRModel):
@@ -97,12 +112,13 @@ class BlankSkipASRModel(ESPnetASRModel):
         self.kd_warmup_steps = kd_warmup_steps
         self._teacher_watch = TeacherWatch()
         self._teacher_was_ready: Optional[bool] = None
-        self._encoded = None
 
     def encode(self, speech: Tensor, speech_lengths: Tensor):
         """Frontend and encoder, as ESPnet's; see ``ESPnetASRModel.encode``."""
-        self._encoded = super().encode(speech, speech_lengths)
-        return self._encoded
+        encoded = super().encode(speech, speech_lengths)
+        if _ENCODED.get() is not None:
+            _ENCODED.get().append(encoded)
+        return encoded
 
     def forward(
         self,
@@ -123,10 +139,11 @@ class BlankSkipASRModel(ESPnetASRModel):
         Returns:
             loss, stats by name, batch size.
         """
-        loss, stats, weight = super().forward(
-            speech, speech_lengths, text, text_lengths, **kwargs
-        )
-        (encoder_out, lens), self._encoded = self._encoded, None
+        with computing_loss(), _noting_encoded() as encoded:
+            loss, stats, weight = super().forward(
+                speech, speech_lengths, text, text_lengths, **kwargs
+            )
+        encoder_out, lens = encoded[-1]
         extra: Dict[str, Tensor] = {}
         kept = getattr(self.encoder, "last_kept", None)
         if kept is not None:
@@ -217,7 +234,10 @@ class BlankSkipASRModel(ESPnetASRModel):
         if losses:
             watch.update(float(stats["loss_ctc"]), float(sum(losses)) / len(losses))
         # the encoder has counted this batch already
-        if self.encoder.training_steps <= self.kd_warmup_steps:
+        steps = self.encoder.training_steps
+        if steps == self.kd_warmup_steps:
+            logging.info("kd_warmup_steps=%d batches are over", steps)
+        if steps <= self.kd_warmup_steps:
             return False
         if not losses:
             return True  # there is no intermediate CTC to compare the teacher with

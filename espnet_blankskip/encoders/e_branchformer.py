@@ -51,10 +51,6 @@ class EBranchformerSkipping(LayerSkipping):
         """Frames that cgMLP's convolution reaches on each side."""
         return self.encoders[0].cgmlp.csgu.conv.kernel_size[0] // 2
 
-    def frame_counter(self):
-        """None: nothing here counts batches, so a resumed training warms up anew."""
-        return None
-
     def run_layer(self, layer: torch.nn.Module, x: Tensor, mixing) -> Tensor:
         """Run one E-Branchformer layer on the frames that ``mixing`` describes.
 

@@ -33,10 +33,9 @@ class LayerSkipping(GateSettings):
     """Mix-in that adds layer skipping to an ESPnet encoder.
 
     The encoder below it provides ``embed``, ``encoders``, ``after_norm`` and
-    ESPnet's interCTC options; the class that joins the two provides ``run_layer``,
-    ``conv_radius`` and ``frame_counter``, and may say otherwise in
-    ``embed_features``, ``drops_layer``, ``self_attention``, ``intermediate_states``
-    and ``final_states``. Its options are those of
+    ESPnet's interCTC options; the class that joins the two provides ``run_layer``
+    and ``conv_radius``, and may say otherwise in ``embed_features``, ``drops_layer``,
+    ``self_attention``, ``intermediate_states`` and ``final_states``. Its options are those of
     :class:`~espnet_blankskip.encoders.gate_settings.GateSettings`.
     """
 
@@ -90,11 +89,12 @@ class LayerSkipping(GateSettings):
         mode = "dense"
         if self.gate_layers and ctc is None:
             self._warn_no_ctc()
-        elif self.gate_layers and (not self.training or self._skips_this_batch()):
+        elif self.gate_layers and (
+            not self._is_in_training or self._skips_this_batch()
+        ):
             mode = "skipping"
         encoded, all_hs = self._encode(xs_pad, ilens, ctc, mode, return_all_hs, prompt)
-        if self.training:
-            self._counted_steps += 1
+        self._count_batch()
         extra = encoded.intermediate or all_hs
         states = (encoded.states, extra) if extra else encoded.states
         return states, encoded.lens, None
@@ -142,7 +142,7 @@ class LayerSkipping(GateSettings):
         depth = valid.long() * self.num_blocks
         mixing = AllFrames(valid, pos_emb, prompt)
         intermediate, all_hs = [], []
-        reads_gate = mode == "skipping" or (self.training and ctc is not None)
+        reads_gate = mode == "skipping" or (self._is_in_training and ctc is not None)
 
         def full(packed, base):
             return packed if frames is None else scatter_frames(base, packed, frames)
