@@ -127,14 +127,13 @@ class BlankSkipEBranchformerEncoder(EBranchformerSkipping, EBranchformerEncoder)
             ctc: the CTC head that the gates read.
             max_layer: stop after this many layers. ESPnet's own code runs, without
                 skipping.
-            return_all_hs: also return the states after every layer, and no
-                intermediate CTC outputs; again ESPnet's own code.
+            return_all_hs: as for ``LayerSkipping.forward``.
         """
-        if max_layer is not None or return_all_hs:
+        if max_layer is not None:
             return EBranchformerEncoder.forward(
                 self, xs_pad, ilens, prev_states, masks, ctc, max_layer, return_all_hs
             )
-        return super().forward(xs_pad, ilens, prev_states, masks, ctc)
+        return super().forward(xs_pad, ilens, prev_states, masks, ctc, return_all_hs)
 
     def drops_layer(self, number: int) -> bool:
         """Draw ``layer_drop_rate`` as ESPnet does; a gate layer is never dropped."""
