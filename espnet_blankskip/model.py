@@ -56,7 +56,9 @@ class BlankSkipASRModel(ESPnetASRModel):
         kd_temperature: softmax temperature of both, > 0.
         kd_frames: frames that are distilled: all, kept, or symmetric.
         kd_warmup_steps: training batches before distillation starts. After them it
-            still waits while the teacher is the worse of the two, and says so.
+            still waits while the teacher is the worse of the two, and says so; but
+            never with ``gate_head: own``, whose gate has no other teacher. There,
+            training does not skip before distillation starts either.
 
     Raises:
         ValueError: naming the option and its allowed range.
@@ -104,6 +106,16 @@ class BlankSkipASRModel(ESPnetASRModel):
                 "interctc_weight (for gate_head=ctc) or kd_weight",
                 gates,
             )
+        if kd_weight > 0 and self.encoder.gate_head == "own":
+            skip_warmup_steps = self.encoder.skip_warmup_steps
+            if skip_warmup_steps < kd_warmup_steps:
+                logging.info(
+                    "skip_warmup_steps=%d counts as kd_warmup_steps=%d: nothing "
+                    "teaches the gate before",
+                    skip_warmup_steps,
+                    kd_warmup_steps,
+                )
+                self.encoder.skip_warmup_steps = kd_warmup_steps
         if factorized_ctc:
             self.ctc = FactorizedCTC.like(self.ctc)
         self.kd_weight = kd_weight
@@ -239,8 +251,9 @@ class BlankSkipASRModel(ESPnetASRModel):
             logging.info("kd_warmup_steps=%d batches are over", steps)
         if steps <= self.kd_warmup_steps:
             return False
-        if not losses:
-            return True  # there is no intermediate CTC to compare the teacher with
+        if not losses or self.encoder.gate_head == "own":
+            # no intermediate CTC to compare the teacher with, or none that it teaches
+            return True
         if known and ready != self._teacher_was_ready:
             self._teacher_was_ready = ready
             logger.info(

@@ -1,33 +1,24 @@
 """`return_all_hs` means one thing for every encoder with gates."""
 
 import pytest
-import test_e_branchformer
-import test_transformer
-import tiny_encoders
 import torch
 from encoder_contract import build
-from tiny_encoders import make_ctc, make_feats
+from tiny_encoders import OPTIONS_OF, make_ctc, make_feats
 
 from espnet_blankskip.encoders import ENCODERS
 from espnet_blankskip.upstream import stock_encoder
-
-OPTIONS = {
-    "blankskip_conformer": tiny_encoders.OPTIONS,
-    "blankskip_e_branchformer": test_e_branchformer.OPTIONS,
-    "blankskip_transformer": test_transformer.OPTIONS,
-}
 
 
 @pytest.mark.parametrize("train_skip", [True, False])
 @pytest.mark.parametrize("name", ENCODERS)
 @torch.no_grad()
 def test_states_after_every_layer_of_the_dense_encoder(name, train_skip):
-    gated = dict(OPTIONS[name], gate_layers=[2], interctc_layer_idx=[3])
+    gated = dict(OPTIONS_OF[name], gate_layers=[2], interctc_layer_idx=[3])
     ours = build(
         ENCODERS[name], dict(gated, train_skip=train_skip), dtype=torch.float32
     )
     stock_class = stock_encoder(name.replace("blankskip_", ""))
-    theirs = build(stock_class, OPTIONS[name], dtype=torch.float32)
+    theirs = build(stock_class, OPTIONS_OF[name], dtype=torch.float32)
     theirs.load_state_dict(ours.state_dict())
     feats, lens = make_feats(83, dtype=torch.float32)
     ctc = make_ctc(dtype=torch.float32)

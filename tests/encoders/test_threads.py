@@ -4,17 +4,16 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import test_e_branchformer
 import torch
 from encoder_contract import build
-from tiny_encoders import OPTIONS, make_ctc, make_feats
+from tiny_encoders import OPTIONS, OPTIONS_OF, make_ctc, make_feats
 
 from espnet_blankskip.encoders import (
     BlankSkipConformerEncoder,
     BlankSkipEBranchformerEncoder,
 )
 
-BRANCHES = test_e_branchformer.OPTIONS
+BRANCHES = OPTIONS_OF["blankskip_e_branchformer"]
 CONV = dict(pos_enc_layer_type="conv", attention_layer_type="selfattn")
 CASES = {
     "convolutional_positions": (
