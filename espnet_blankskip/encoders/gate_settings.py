@@ -83,6 +83,7 @@ class GateSettings(TrainingProgress):
         self.attn_context = attn_context
         self.train_skip = float(train_skip)
         self.skip_warmup_steps = int(skip_warmup_steps)
+        self._begin_to_count()
         if self.gate_layers:
             self._check_can_skip()
             # ESPnetASRModel.encode hands its CTC to encoders that declare ctc_trim;

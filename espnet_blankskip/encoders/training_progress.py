@@ -41,8 +41,8 @@ class TrainingProgress:
     ``skip_warmup_steps``.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def _begin_to_count(self) -> None:
+        """Set the count to zero, in the constructor."""
         # a buffer, which DataParallel's copies of a module share with it
         steps = torch.zeros((), dtype=torch.long)
         self.register_buffer("_training_steps", steps, persistent=False)
