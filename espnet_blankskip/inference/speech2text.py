@@ -13,8 +13,8 @@ from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.audio.stream import Audio, AudioReader, Speech
 from espnet_blankskip.checkpoint import load_asr_model
 from espnet_blankskip.checkpoint.model_checks import (
+    check_can_recognize,
     check_device,
-    check_has_ctc,
     model_sample_rate,
 )
 from espnet_blankskip.decoding.kept_frames import encoder_layers
@@ -52,6 +52,9 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
     OWSM-CTC is asked for a language and a task, and hears windows of the length that
     it was trained on, filled up with silence. Its own symbols are among the tokens and
     not in the text.
+
+    One recognizer may be used by many threads at once, with any search: each call
+    gets what it would get alone. Change mode or gate while none is running.
 
     Args:
         asr_train_config: `config.yaml` of the experiment; None takes the one
@@ -142,7 +145,7 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
                 weights_only,
             )
         model, self.asr_train_args = loaded
-        check_has_ctc(model)
+        check_can_recognize(model)
         if fast:
             accelerate(model, "bfloat16" if dtype == "bfloat16" else None)
         self.asr_model = model
