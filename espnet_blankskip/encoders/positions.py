@@ -19,6 +19,10 @@ class PositionTables:
     def __init__(self):
         self._tables = Derived()
 
+    def forget(self) -> None:
+        """Project anew when next asked to."""
+        self._tables.forget()
+
     def project(self, linear: torch.nn.Linear, pos_emb: Tensor) -> Tensor:
         """Project the encoding of all distances between T frames.
 

@@ -52,6 +52,11 @@ class LayerSkipping(GateSettings):
         use_names_of([prefix + name for name in self.state_dict()], state_dict)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
+    def train(self, mode: bool = True):
+        """Set the mode, and look at the weights anew, whoever wrote into them."""
+        self._positions.forget()
+        return super().train(mode)
+
     def forward(
         self,
         xs_pad: Tensor,

@@ -87,7 +87,9 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
         window_seconds: Longest stretch the encoder hears at once; `float("inf")`
             never divides audio; None: 30 s, or what OWSM-CTC was trained on.
         overlap_seconds: What two windows share.
-        fast: Use the exact rewrites of `accelerate`.
+        fast: Use the exact rewrites of `accelerate`, which remember the weights:
+            after writing into `asr_model`'s parameters through `.data`, call its
+            `eval()`.
         lang_sym, task_sym: What OWSM-CTC is asked for; see `set_prompt`.
         loaded: Model and training arguments that are already in memory, instead of
             the two files.
