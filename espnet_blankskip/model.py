@@ -109,7 +109,7 @@ class BlankSkipASRModel(ESPnetASRModel):
         if kd_weight > 0 and self.encoder.gate_head == "own":
             skip_warmup_steps = self.encoder.skip_warmup_steps
             if skip_warmup_steps < kd_warmup_steps:
-                logging.info(
+                logger.info(
                     "skip_warmup_steps=%d counts as kd_warmup_steps=%d: nothing "
                     "teaches the gate before",
                     skip_warmup_steps,
@@ -248,7 +248,7 @@ class BlankSkipASRModel(ESPnetASRModel):
         # the encoder has counted this batch already
         steps = self.encoder.training_steps
         if steps == self.kd_warmup_steps:
-            logging.info("kd_warmup_steps=%d batches are over", steps)
+            logger.info("kd_warmup_steps=%d batches are over", steps)
         if steps <= self.kd_warmup_steps:
             return False
         if not losses or self.encoder.gate_head == "own":

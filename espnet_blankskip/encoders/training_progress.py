@@ -7,6 +7,8 @@ from contextvars import ContextVar
 
 import torch
 
+logger = logging.getLogger(__name__)
+
 _KEY = "training_steps"
 _COMPUTES_LOSS = ContextVar("computes_loss", default=False)
 
@@ -59,7 +61,7 @@ class TrainingProgress:
         self._training_steps.add_(1)
         warms_up = self.train_skip > 0 and self.skip_warmup_steps > 0
         if warms_up and self.training_steps == self.skip_warmup_steps:
-            logging.info(
+            logger.info(
                 "skip_warmup_steps=%d batches are over: training skips layers now",
                 self.skip_warmup_steps,
             )

@@ -30,8 +30,8 @@ def choose_cut(left: Tensor, right: Tensor) -> int:
     Among the cuts where the tokens on both sides are the same in both windows, the
     middle of the longest run of frames that both call blank; of equal runs, the one
     nearest to the centre. First in the central half of the overlap, since a window
-    lacks context at its edges, then anywhere. If the windows nowhere agree on the
-    tokens, the longest such run whatever stands around it; without any, the frame
+    lacks context at its edges, and best where the halves around it agree too; then
+    anywhere. If the windows nowhere agree on the tokens, the longest such run whatever stands around it; without any, the frame
     nearest to the centre with the same label in both, else the centre.
 
     Args:
@@ -44,12 +44,20 @@ def choose_cut(left: Tensor, right: Tensor) -> int:
     size = len(left)
     both_blank = ((left == BLANK) & (right == BLANK)).tolist()
     left, right = left.tolist(), right.tolist()
-    parts = (size // 4, size - size // 4), (0, size)
-    blank_cuts = [_cuts_in_blanks(both_blank, *part) for part in parts]
-    is_good = _GoodCuts(left, right)
-    for part, cuts in zip(parts, blank_cuts):
-        others = [(0, cut) for cut in range(max(1, part[0]), part[1])]
-        good = [cut for cut in cuts + others if is_good(cut[1])]
+    whole = _GoodCuts(left, right, 0, size)
+    # what a window says at its edges is not to mislead about the middle
+    middle = _GoodCuts(left, right, size // 4, size - size // 4)
+    blank_cuts = [
+        _cuts_in_blanks(both_blank, part.low, part.high) for part in (middle, whole)
+    ]
+    in_middle = blank_cuts[0] + [(0, cut) for cut in range(middle.low + 1, middle.high)]
+    anywhere = blank_cuts[1] + [(0, cut) for cut in range(1, size)]
+    for cuts, agreeing in (
+        (in_middle, (middle, whole)),
+        (in_middle, (middle,)),
+        (anywhere, (whole,)),
+    ):
+        good = [cut for cut in cuts if all(agrees(cut[1]) for agrees in agreeing)]
         if good:
             return _best(good, size)
     for cuts in blank_cuts:
@@ -66,14 +74,19 @@ class _GoodCuts:
     Args:
         left: Labels of the left window.
         right: Labels of the right window.
+        low: First frame of the part that is looked at.
+        high: Frame after its last one.
     """
 
-    def __init__(self, left: Sequence[int], right: Sequence[int]):
-        self._left, self._right = left, right
-        self._left_runs, self._right_runs = _token_runs(left), _token_runs(right)
+    def __init__(self, left: Sequence[int], right: Sequence[int], low: int, high: int):
+        self.low, self.high = low, high
+        self._left, self._right = left[low:high], right[low:high]
+        self._left_runs = _token_runs(self._left)
+        self._right_runs = _token_runs(self._right)
         self._pairs = _pair(self._left_runs, self._right_runs)
 
     def __call__(self, cut: int) -> bool:
+        cut -= self.low
         if 0 < cut < len(self._left):
             before, after = self._left[cut - 1], self._right[cut]
             if before == after != BLANK:

@@ -149,14 +149,18 @@ def jittered(seed, vocab, jitter, window=100, overlap=25):
     return tokens, windows
 
 
-@pytest.mark.parametrize("vocab, jitter", [(30, 1), (5, 2)])
-def test_fast_speech_heard_some_frames_apart_loses_and_doubles_nothing(vocab, jitter):
-    """Where cuts in the longest blank went wrong in about half of the recordings."""
+@pytest.mark.parametrize("vocab, jitter, allowed", [(30, 1, 0), (5, 2, 8)])
+def test_fast_speech_heard_some_frames_apart_loses_and_doubles_nothing(
+    vocab, jitter, allowed
+):
+    """Cuts in the longest blank go wrong in 93 and 181 of these recordings; with four
+    tokens heard up to four frames apart, it may be unclear which is which.
+    """
     wrong = 0
     for seed in range(200):
         tokens, windows = jittered(seed, vocab, jitter)
         wrong += decode(windows).token_int != tokens
-    assert wrong <= 2
+    assert wrong <= allowed
 
 
 @given(

@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from test_speech2text import RATE, digits
+from real_speech import digits
 from tiny_experiment import TOKENS, write_experiment
 
 from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 
+RATE = 8000
 WORDS = TOKENS[2:-1]
 ARPA = """\\data\\
 ngram 1={count}
