@@ -30,9 +30,10 @@ def choose_cut(left: Tensor, right: Tensor) -> int:
     Among the cuts where the tokens on both sides are the same in both windows, the
     middle of the longest run of frames that both call blank; of equal runs, the one
     nearest to the centre. First in the central half of the overlap, since a window
-    lacks context at its edges, and best where the halves around it agree too; then
-    anywhere. If the windows nowhere agree on the tokens, the longest such run whatever stands around it; without any, the frame
-    nearest to the centre with the same label in both, else the centre.
+    lacks context at its edges, and best where the whole overlap agrees too; then
+    anywhere. If the windows nowhere agree on the tokens, the longest such run whatever
+    stands around it; without any, the frame nearest to the centre with the same label
+    in both, else the centre.
 
     Args:
         left: Best label of each frame (O,) in the left window.
