@@ -68,9 +68,7 @@ def check_post_encoder(model: torch.nn.Module) -> None:
         )
 
 
-def _is_safe_to_share(
-    encoder: torch.nn.Module, prompt: Optional[PromptTokens]
-) -> bool:
+def _is_safe_to_share(encoder: torch.nn.Module, prompt: Optional[PromptTokens]) -> bool:
     """Whether threads may run an encoder at once.
 
     ESPnet's attention keeps its scores in an attribute while it computes; accelerated
