@@ -127,7 +127,7 @@ def write_set(
     """
     folder = sets.open(name)
     folder.dropped.update(untold)
-    for utterance in tqdm(utterances, desc=f"converting {name}"):
+    for utterance in tqdm(utterances, desc=f"converting {name}", disable=None):
         try:
             audio = read_sphere(utterance)
         except BadAudio as problem:

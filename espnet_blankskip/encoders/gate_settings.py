@@ -15,10 +15,11 @@ from espnet_blankskip.encoders.options import (
     check_train_skip,
     checked_gate_layers,
 )
+from espnet_blankskip.encoders.training_progress import TrainingProgress
 from espnet_blankskip.gate import BlankGate, check_gate_options
 
 
-class GateSettings:
+class GateSettings(TrainingProgress):
     """Options of an encoder with gates, and when it skips in training.
 
     Args:
@@ -38,8 +39,11 @@ class GateSettings:
             ("packed", only for models trained that way).
         attn_context: whether skipped frames are still attended to, at their last
             state ("all"), or not ("kept").
-        train_skip: skip in training: True, False, or the probability per batch.
-        skip_warmup_steps: training batches before skipping starts.
+        train_skip: skip in training: True, False, or the probability per batch, drawn
+            alike in all processes of a distributed training.
+        skip_warmup_steps: training batches before skipping starts, counted by
+            ``training_steps``. Until then, and with ``train_skip=False``, validation
+            (of ``model: blankskip``) does not skip either.
         requires_plugin: version of this package that the checkpoint needs at least;
             written by ``blankskip pack``.
 
@@ -79,7 +83,7 @@ class GateSettings:
         self.attn_context = attn_context
         self.train_skip = float(train_skip)
         self.skip_warmup_steps = int(skip_warmup_steps)
-        self._counted_steps = 0
+        self._begin_to_count()
         if self.gate_layers:
             self._check_can_skip()
             # ESPnetASRModel.encode hands its CTC to encoders that declare ctc_trim;
@@ -153,17 +157,6 @@ class GateSettings:
             built |= {n for n in self.interctc_layer_idx if n < self.num_blocks}
         return sorted(built)
 
-    @property
-    def training_steps(self) -> int:
-        """Batches this encoder was trained on, as far as its weights can tell.
-
-        Counted by the first layer's batch norm, which a checkpoint carries, so that
-        a resumed training does not warm up twice.
-        """
-        counter = self.frame_counter()
-        in_weights = 0 if counter is None else int(counter.num_batches_tracked)
-        return max(in_weights, self._counted_steps)
-
     def _chosen_gates(self, gate_layers: Sequence[int]) -> List[int]:
         gates = checked_gate_layers(gate_layers, self.num_blocks)
         possible = self.possible_gates
@@ -174,11 +167,6 @@ class GateSettings:
                 + (", the layers with an intermediate CTC" if possible else "")
             )
         return gates
-
-    def _skips_this_batch(self) -> bool:
-        if self.train_skip == 0.0 or self.training_steps < self.skip_warmup_steps:
-            return False
-        return self.train_skip == 1.0 or torch.rand(1).item() < self.train_skip
 
     def _check_can_skip(self) -> None:
         """Refuse stock options whose meaning depends on unbroken time."""

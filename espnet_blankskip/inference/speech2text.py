@@ -13,8 +13,8 @@ from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.audio.stream import Audio, AudioReader, Speech
 from espnet_blankskip.checkpoint import load_asr_model
 from espnet_blankskip.checkpoint.model_checks import (
+    check_can_recognize,
     check_device,
-    check_has_ctc,
     model_sample_rate,
 )
 from espnet_blankskip.decoding.kept_frames import encoder_layers
@@ -53,6 +53,9 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
     it was trained on, filled up with silence. Its own symbols are among the tokens and
     not in the text.
 
+    One recognizer may be used by many threads at once, with any search: each call
+    gets what it would get alone. Change mode or gate while none is running.
+
     Args:
         asr_train_config: `config.yaml` of the experiment; None takes the one
             beside the model file.
@@ -84,7 +87,9 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
         window_seconds: Longest stretch the encoder hears at once; `float("inf")`
             never divides audio; None: 30 s, or what OWSM-CTC was trained on.
         overlap_seconds: What two windows share.
-        fast: Use the exact rewrites of `accelerate`.
+        fast: Use the exact rewrites of `accelerate`, which remember the weights:
+            after writing into `asr_model`'s parameters through `.data`, call its
+            `eval()`.
         lang_sym, task_sym: What OWSM-CTC is asked for; see `set_prompt`.
         loaded: Model and training arguments that are already in memory, instead of
             the two files.
@@ -142,7 +147,7 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
                 weights_only,
             )
         model, self.asr_train_args = loaded
-        check_has_ctc(model)
+        check_can_recognize(model)
         if fast:
             accelerate(model, "bfloat16" if dtype == "bfloat16" else None)
         self.asr_model = model

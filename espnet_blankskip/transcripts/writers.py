@@ -231,7 +231,7 @@ def _text_id(line: str) -> str:
 
 
 def _json_line(record: Record) -> str:
-    return json.dumps(record, ensure_ascii=False)
+    return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
 
 def _json_id(line: str) -> str:

@@ -146,18 +146,6 @@ def test_skipping_starts_after_its_warmup(trainable):
     assert [skips(*batch) for _ in range(5)] == [False, False, False, True, True]
 
 
-@pytest.mark.parametrize("trainable", [True], ids=["cnn"], indirect=True)
-def test_a_resumed_training_does_not_warm_up_again(trainable):
-    """The first batch norm carries the count; without one there is nothing to ask."""
-    trained = trainable(skip_warmup_steps=3)
-    for _ in range(3):
-        skips(*trained)
-    resumed = trainable(skip_warmup_steps=3)
-    resumed[0].load_state_dict(trained[0].state_dict())
-    assert resumed[0].training_steps == 3
-    assert skips(*resumed)
-
-
 def test_the_kept_ratio_is_known_in_training_without_skipping(trainable):
     encoder, feats, lens, ctc = trainable(train_skip=False)
     encoder(feats, lens, ctc=ctc)

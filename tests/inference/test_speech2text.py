@@ -408,3 +408,41 @@ def test_missing_files_are_named(tmp_path):
         BlankSkipSpeech2Text(config, tmp_path / "nowhere.pth")
     with pytest.raises(FileNotFoundError, match="--asr_train_config.*nowhere.yaml"):
         BlankSkipSpeech2Text(tmp_path / "nowhere.yaml", model)
+
+
+POST_ENCODER = dict(
+    postencoder="length_adaptor", postencoder_conf=dict(length_adaptor_n_layers=1)
+)
+
+
+def test_a_post_encoder_behind_a_skipping_encoder_is_refused_by_name(tmp_path):
+    files = write_experiment(tmp_path, **POST_ENCODER)
+    with pytest.raises(ValueError, match="postencoder=LengthAdaptor.*asr_inference"):
+        BlankSkipSpeech2Text(*files)
+
+
+def test_a_post_encoder_behind_a_stock_encoder_is_heard(tmp_path, speech):
+    files = write_experiment(tmp_path, skipping=False, **POST_ENCODER)
+    speech2text = BlankSkipSpeech2Text(*files)
+    model = speech2text.asr_model
+    with torch.no_grad():
+        model.ctc.ctc_lo.bias[0] -= 10.0
+        result = speech2text(speech[0])
+        lens = torch.tensor([len(speech[0])])
+        states, lens = model.encode(torch.from_numpy(speech[0])[None], lens)
+        want = greedy_on_full_output(model.ctc.log_softmax(states)[0])
+    assert result.token_int == want.token_int != []
+    assert len(result.depth) == int(lens)
+    assert result.times[-1][1] <= result.audio_seconds + 1e-6
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused_by_name(files, tmp_path, value):
+    config, weights = files
+    state = torch.load(weights)
+    name = "encoder.encoders.1.feed_forward.w_2.bias"
+    state[name][3] = value
+    torch.save(state, tmp_path / "broken.pth")
+    match = f"weight {name}: 1 of 16 values are NaN or infinite"
+    with pytest.raises(ValueError, match=match):
+        BlankSkipSpeech2Text(config, tmp_path / "broken.pth")
