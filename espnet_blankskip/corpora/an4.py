@@ -21,6 +21,7 @@ from espnet_blankskip.corpora.dropped import report_dropped
 from espnet_blankskip.corpora.fetching import fetch_archive, unpack
 from espnet_blankskip.corpora.sources import SourceMissing, find_source
 from espnet_blankskip.corpora.staging import StagedSets
+from espnet_blankskip.kaldi.lists import read_lines
 
 SAMPLING_RATE = 16000
 ARCHIVE_NAME = "an4_sphere.tar.gz"
@@ -45,7 +46,7 @@ TRANSCRIPT = re.compile(
 
 
 @dataclass(frozen=True, order=True)
-class Utterance:
+class An4Utterance:
     """One utterance of AN4."""
 
     utt_id: str
@@ -91,7 +92,7 @@ def is_an4(source: Path) -> bool:
     return archive_in(source, ARCHIVE_NAME).is_file() or root_in(source) is not None
 
 
-def read_part(root: Path, part: str) -> List[Utterance]:
+def read_part(root: Path, part: str) -> List[An4Utterance]:
     """Utterances of ``train`` or ``test``, sorted by id.
 
     Raises:
@@ -101,7 +102,7 @@ def read_part(root: Path, part: str) -> List[Utterance]:
     transcripts = root / "etc" / f"an4_{part}.transcription"
     if not transcripts.is_file():
         raise SourceMissing(f"{transcripts} is missing")
-    for line in transcripts.read_text(encoding="utf-8").splitlines():
+    for line in read_lines(transcripts):
         if not line.strip():
             continue
         match = TRANSCRIPT.fullmatch(line.strip())
@@ -110,12 +111,12 @@ def read_part(root: Path, part: str) -> List[Utterance]:
         prompt, speaker, take = match["prompt"], match["speaker"], match["take"]
         sphere = root / "wav" / PARTS[part] / speaker / f"{prompt}-{speaker}-{take}.sph"
         utt_id = f"{speaker}-{prompt}-{take}"
-        utterances.append(Utterance(utt_id, speaker, match["words"], sphere))
+        utterances.append(An4Utterance(utt_id, speaker, match["words"], sphere))
     return sorted(utterances)
 
 
 def write_set(
-    sets: StagedSets, name: str, utterances: List[Utterance], untold: Dict[str, str]
+    sets: StagedSets, name: str, utterances: List[An4Utterance], untold: Dict[str, str]
 ) -> None:
     """Fill one data folder, converting SPHERE to wav.
 
@@ -137,7 +138,7 @@ def write_set(
     report_dropped(folder)
 
 
-def read_sphere(utterance: Utterance) -> np.ndarray:
+def read_sphere(utterance: An4Utterance) -> np.ndarray:
     """16-bit samples (samples,).
 
     Raises:
@@ -151,7 +152,7 @@ def read_sphere(utterance: Utterance) -> np.ndarray:
 
 
 def without_transcript(
-    root: Path, part: str, utterances: List[Utterance]
+    root: Path, part: str, utterances: List[An4Utterance]
 ) -> Dict[str, str]:
     """Audio files of a part that no transcript belongs to, by their name."""
     listed = {utterance.sphere.stem for utterance in utterances}

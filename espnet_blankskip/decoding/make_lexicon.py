@@ -16,6 +16,7 @@ from typing import Callable, List, Optional, Sequence, Union
 import yaml
 
 from espnet_blankskip.decoding.words import SPACE, is_unspaced
+from espnet_blankskip.kaldi.lists import read_rows
 from espnet_blankskip.terminal import one_line
 
 Speller = Callable[[str], List[str]]
@@ -39,12 +40,12 @@ def main(cmd: Optional[Sequence[str]] = None) -> int:
     try:
         config = read_token_config(args.asr_train_config)
         spell = speller(config)
-        lines = Path(args.words).read_text(encoding="utf-8").splitlines()
+        rows = read_rows(args.words)
     except (ValueError, OSError) as error:
         print(f"make_lexicon: {error}", file=sys.stderr)
         return 2
     tokens = set(config["token_list"])
-    words = dict.fromkeys(line.split()[0] for line in lines if line.split())
+    words = dict.fromkeys(word for word, _ in rows)
     spelled = 0
     for word in words:
         spelling = spell(word)

@@ -15,7 +15,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 
-from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.evaluation.illustrations import (
     choose_utterance,
     depth_picture,
@@ -35,7 +35,8 @@ from espnet_blankskip.evaluation.results_file import (
     write_section,
 )
 from espnet_blankskip.inference import BlankSkipSpeech2Text
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.kaldi.lists import read_table
+from espnet_blankskip.kaldi.recordings import read_recordings
 from espnet_blankskip.terminal import log
 
 THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99, 0.999)
@@ -167,19 +168,23 @@ def read_set(
         ValueError: None can be used, or the lists are wrong.
         OSError: A list cannot be read.
     """
-    paths = read_utterances(folder / "wav.scp")
-    references = read_utterances(folder / "text")
-    utterances, failed = [], {}
-    for utt_id, path in paths.items():
-        try:
-            if utt_id not in references:
-                raise BadAudio(utt_id, f"has no reference in {folder / 'text'}")
-            samples = read_audio(path, utt_id, speech2text.sample_rate)
-            check_samples(samples, utt_id, speech2text.min_samples)
-            utterances.append(Utterance(utt_id, samples, references[utt_id]))
-        except BadAudio as error:
-            failed[utt_id] = error.reason
-            log(f"Report: left out {error}")
+    paths = read_table(folder / "wav.scp")
+    references = read_table(folder / "text")
+    failed: Dict[str, str] = {}
+
+    def fail(error: BadAudio) -> None:
+        failed[error.utt_id] = error.reason
+        log(f"Report: left out {error}")
+
+    for utt_id in [utt_id for utt_id in paths if utt_id not in references]:
+        fail(BadAudio(utt_id, f"has no reference in {folder / 'text'}"))
+        del paths[utt_id]
+    utterances = [
+        Utterance(utt_id, samples, references[utt_id])
+        for utt_id, samples in read_recordings(
+            paths, fail, speech2text.sample_rate, speech2text.min_samples
+        )
+    ]
     if not utterances:
         raise ValueError(f"no utterance of {folder} can be used")
     return utterances, failed

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 
 from espnet_blankskip.audio.reading import BadAudio, read_mono
-from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
+from espnet_blankskip.kaldi.lists import read_optional_table, read_table, write_rows
 
 #: ``(utterance, what is wrong with it)``
 Problem = Tuple[str, str]
@@ -16,11 +16,11 @@ DROPPED = "dropped"
 
 @dataclass(frozen=True)
 class Utterance:
-    """Where an utterance's audio is.
+    """An utterance on disk.
 
     Args:
         utt_id: Its id.
-        path: Audio file, or what wav.scp has in its place.
+        path: Audio file, or what the user or wav.scp has in its place.
         start: First second in the file, None for the whole file.
         end: Last second in the file; negative is the end of the file.
     """
@@ -55,16 +55,19 @@ class Utterance:
         return audio, rate
 
 
-def list_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:
-    """Utterances of a folder in sorted order, and those that cannot be located."""
+def locate_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:
+    """Utterances of a folder in sorted order, and those that cannot be located.
+
+    Raises:
+        ListError: A list cannot be read, or has an id twice.
+    """
     problems: List[Problem] = []
-    recordings = unique(read_rows(folder / "wav.scp"), problems, "wav.scp")
+    recordings = read_table(folder / "wav.scp")
     if not (folder / "segments").is_file():
         found = [Utterance(utt, path) for utt, path in recordings.items()]
     else:
         found = []
-        segments = unique(read_rows(folder / "segments"), problems, "segments")
-        for utt_id, row in segments.items():
+        for utt_id, row in read_table(folder / "segments").items():
             try:
                 recording, start, end = row.split()
                 found.append(
@@ -75,22 +78,6 @@ def list_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:
             except KeyError as error:
                 problems.append((utt_id, f"recording {error} is not in wav.scp"))
     return sorted(found, key=lambda utterance: utterance.utt_id), problems
-
-
-def unique(
-    rows: List[Tuple[str, str]], problems: List[Problem], name: str
-) -> Dict[str, str]:
-    """Rows by id; ids that come twice are left out, as it is unclear which to take."""
-    table: Dict[str, str] = {}
-    twice = set()
-    for key, value in rows:
-        if key in table:
-            twice.add(key)
-        table[key] = value
-    for key in sorted(twice):
-        del table[key]
-        problems.append((key, f"id is more than once in {name}"))
-    return table
 
 
 def write_lists(
@@ -107,9 +94,7 @@ def write_lists(
         Utterances of either side that the other lacks; they are left out.
     """
     texts = read_table(source / "text")
-    speakers = {}
-    if (source / "utt2spk").is_file():
-        speakers = read_table(source / "utt2spk")
+    speakers = read_optional_table(source / "utt2spk")
     problems = [(utt_id, "has no transcript") for utt_id in kept if utt_id not in texts]
     problems += [(u, "transcript is empty") for u in kept if texts.get(u) == ""]
     good = [utt_id for utt_id in kept if texts.get(utt_id)]

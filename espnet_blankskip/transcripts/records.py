@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Dict, List
 
-from espnet_blankskip.transcripts.inputs import Utterance, printable
+from espnet_blankskip.kaldi.utterances import Utterance
+from espnet_blankskip.transcripts.inputs import printable
 
 
 @dataclass(frozen=True)

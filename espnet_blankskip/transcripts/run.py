@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from typing import Any, Callable, Dict, Iterable, Sequence
 
+from espnet_blankskip.kaldi.utterances import Utterance
 from espnet_blankskip.terminal import first_of
-from espnet_blankskip.transcripts.inputs import Utterance
 from espnet_blankskip.transcripts.records import Outcome
 from espnet_blankskip.transcripts.writers import Writer
 

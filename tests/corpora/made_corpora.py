@@ -1,10 +1,14 @@
 """Small folders shaped like public corpora: their names, formats, transcripts."""
 
 from pathlib import Path
-from typing import Sequence
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 import soundfile
+
+from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.kaldi.lists import read_optional_table, read_table
+from espnet_blankskip.kaldi.utterances import locate_utterances
 
 RATE = 16000
 LIBRISPEECH_PARTS = (
@@ -94,3 +98,25 @@ def make_yesno(folder: Path) -> Path:
         name = "_".join(f"{number:08b}")
         write_noise(folder / "waves_yesno" / f"{name}.wav", 0.1, rate=8000)
     return folder / "waves_yesno"
+
+
+def usable(
+    folder: Path, fs: Optional[int] = None
+) -> Tuple[List[str], List[Tuple[str, str]]]:
+    """Utterances of a data folder that stages 3 and 4 would keep, and the others."""
+    utterances, problems = locate_utterances(folder)
+    texts, good = read_table(folder / "text"), []
+    lengths = read_optional_table(folder / "utt2num_samples")
+    speakers = read_optional_table(folder / "utt2spk")
+    for utterance in utterances:
+        length = lengths.get(utterance.utt_id)
+        try:
+            _, rate = utterance.read_checked(int(length) if length else None)
+            if not texts.pop(utterance.utt_id, "") or not speakers[utterance.utt_id]:
+                raise BadAudio(utterance.utt_id, "has no transcript or no speaker")
+            if fs not in (None, rate):
+                raise BadAudio(utterance.utt_id, f"has {rate} Hz")
+            good.append(utterance.utt_id)
+        except BadAudio as problem:
+            problems.append((utterance.utt_id, problem.reason))
+    return good, problems + [(utt_id, "has no audio") for utt_id in texts]

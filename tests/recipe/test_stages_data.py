@@ -75,18 +75,29 @@ def test_lists_that_disagree_are_put_right(recipe, capsys):
     del texts[ids[1]]
     texts["spk9-nowhere"] = "one"
     write_rows(data / "text", texts.items())
-    with (data / "wav.scp").open("a") as lines:
-        lines.write(f"{ids[2]} {data}/wav/{ids[2]}.wav\n")
     assert run() == 0
     out = capsys.readouterr().out
     for utt_id, reason in (
         (ids[0], "transcript is empty"),
         (ids[1], "has no transcript"),
-        (ids[2], "id is more than once in wav.scp"),
         ("spk9-nowhere", "has a transcript and no audio"),
     ):
         assert f"dropped {utt_id}: {reason}" in out
-    assert list(read_table(recipe / f"dump/raw/{SETS[0]}/text")) == [ids[3]]
+    assert list(read_table(recipe / f"dump/raw/{SETS[0]}/text")) == ids[2:]
+
+
+@pytest.mark.parametrize(
+    "name", ["wav.scp", "text", "utt2spk", "segments", "utt2num_samples"]
+)
+def test_an_id_listed_twice_is_refused_by_name(recipe, capsys, name):
+    data = recipe / "data" / SETS[0]
+    utt_id = f"spk0-{SETS[0]}-0"
+    with (data / name).open("a") as lines:
+        lines.write(f"{utt_id} {utt_id} 0 1\n" * 2)
+    assert run() == 1
+    *_, error = capsys.readouterr().err.splitlines()
+    assert f"data/{SETS[0]}/{name}, line " in error
+    assert f"'{utt_id}' is listed twice" in error
 
 
 def test_unusable_files_of_every_kind_cost_themselves(recipe, capsys):

@@ -11,12 +11,17 @@ import soundfile
 import soxr
 
 from espnet_blankskip.audio.reading import BadAudio, soundfile_reads
-from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
+from espnet_blankskip.kaldi.lists import (
+    read_optional_table,
+    read_rows,
+    read_table,
+    write_rows,
+)
 from espnet_blankskip.kaldi.utterances import (
     DROPPED,
     Problem,
     Utterance,
-    list_utterances,
+    locate_utterances,
     write_lists,
 )
 from espnet_blankskip.kaldi.whole_file import write_whole
@@ -85,9 +90,9 @@ def perturb_speed(run: RecipeRun) -> None:
         return
     log(f"Stage 2: Speed perturbation: {source} -> {target}")
     folder = FolderInMaking(target)
-    utterances, problems = list_utterances(source)
+    utterances, problems = locate_utterances(source)
     texts = read_table(source / "text")
-    speakers = read_table(source / "utt2spk")
+    speakers = read_optional_table(source / "utt2spk")
     rows: Dict[str, List[Tuple[str, str]]] = {"wav.scp": [], "text": [], "utt2spk": []}
 
     def copy(item: Tuple[Utterance, float]) -> Optional[Problem]:
@@ -143,10 +148,8 @@ def format_set(run: RecipeRun, name: str) -> None:
         return
     log(f"Stage 3: Format wav.scp: {source} -> {target}")
     folder = FolderInMaking(target)
-    utterances, problems = list_utterances(source)
-    lengths: Dict[str, str] = {}
-    if (source / "utt2num_samples").is_file():
-        lengths = read_table(source / "utt2num_samples")
+    utterances, problems = locate_utterances(source)
+    lengths = read_optional_table(source / "utt2num_samples")
     written = Path("data") / "format.1"
     (folder.partial / written).mkdir(parents=True)
 
