@@ -10,6 +10,7 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 import soundfile
 
+from espnet_blankskip.kaldi.file_names import file_stem
 from espnet_blankskip.kaldi.lists import write_rows
 from espnet_blankskip.kaldi.utterances import DROPPED
 from espnet_blankskip.kaldi.whole_file import write_whole
@@ -84,9 +85,9 @@ class DataFolderWriter:
 
     def wav_path(self, utt_id: str, speaker: str) -> Path:
         """Where an utterance's audio must be written before :meth:`register`."""
-        folder = self._partial / "wav" / speaker
+        folder = self._partial / "wav" / file_stem(speaker)
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{utt_id}.wav"
+        return folder / f"{file_stem(utt_id)}.wav"
 
     def write(self, utt_id: str, speaker: str, audio: np.ndarray, rate: int) -> Path:
         """Write audio (samples,) in [-1, 1] as 16-bit PCM.

@@ -1,6 +1,8 @@
 """The formats of ``blankskip transcribe``, and how each one is continued."""
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,17 @@ from espnet_blankskip.transcripts.subtitles import srt, vtt
 FORMATS = ("text", "jsonl", "srt", "vtt", "espnet")
 _SUBTITLES = {"srt": srt, "vtt": vtt}
 
+#: Faults of a file's name, not of the disk.
+_NAME_FAULTS = {
+    getattr(errno, name)
+    for name in "ENAMETOOLONG ENOTDIR EEXIST EISDIR EINVAL EILSEQ".split()
+}
+
 Record = Dict[str, Any]
+
+
+class NoFileName(ValueError):
+    """An utterance's id cannot name its file; the message says why, in one line."""
 
 
 class Writer:
@@ -34,6 +46,7 @@ class Writer:
 
         Raises:
             OSError: It cannot be written; nothing is left half-written.
+            NoFileName: Nor can it be, whatever room there is.
         """
         raise TypeError(f"{type(self).__name__} writes nothing")
 
@@ -135,11 +148,19 @@ class SubtitleWriter(Writer):
         super().__init__()
         self._paths, self._make = paths, make
         if not restart:
-            self.done = {utt_id for utt_id, path in paths.items() if path.is_file()}
+            self.done = {
+                utt_id for utt_id, path in paths.items() if os.path.isfile(path)
+            }
 
     def write(self, record: Record) -> None:
         words = [SimpleNamespace(**word) for word in record["words"]]
-        write_whole(self._paths[record["id"]], self._make(words))
+        path = self._paths[record["id"]]
+        try:
+            write_whole(path, self._make(words))
+        except OSError as error:
+            if error.errno not in _NAME_FAULTS:
+                raise
+            raise NoFileName(f"no file of that name: {error.strerror}") from None
 
 
 class EspnetWriter(Writer):

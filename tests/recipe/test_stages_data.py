@@ -129,6 +129,25 @@ def test_files_that_espnet_would_not_read_whole_are_written_anew(recipe):
     assert len(paths) == 4
 
 
+@pytest.mark.parametrize(
+    "utt_id", ["a/b", "../../a", "/a", ".", "x" * 252, "\u00e4" * 200], ids=len
+)
+def test_any_id_names_a_file(recipe, utt_id):
+    data = recipe / "data" / SETS[0]
+    for name in ("wav.scp", "text", "utt2spk"):
+        rows = read_table(data / name)
+        rows[utt_id] = rows.pop(f"spk0-{SETS[0]}-0")
+        write_rows(data / name, rows.items())
+    assert run("--fs", "16k", "--speed_perturb_factors", "0.9 1.0") == 0
+    paths = read_table(recipe / f"dump/raw/{SETS[0]}_sp/wav.scp")
+    assert len(set(paths.values())) == len(paths) == 8
+    folder = recipe / f"dump/raw/org/{SETS[0]}_sp/data/format.1"
+    for copy in (utt_id, f"sp0.9-{utt_id}"):
+        path = recipe / paths[copy]
+        assert path.resolve().parent == folder
+        assert soundfile.info(path).samplerate == 16000
+
+
 def test_a_set_with_nothing_left_stops_the_run(recipe, capsys):
     for path in (recipe / "data" / SETS[1] / "wav").iterdir():
         path.write_bytes(b"")

@@ -11,6 +11,7 @@ import soundfile
 import soxr
 
 from espnet_blankskip.audio.reading import BadAudio, soundfile_reads
+from espnet_blankskip.kaldi.file_names import file_stem
 from espnet_blankskip.kaldi.lists import (
     read_optional_table,
     read_rows,
@@ -106,7 +107,7 @@ def perturb_speed(run: RecipeRun) -> None:
             except BadAudio as problem:
                 return utt_id, problem.reason
             audio = soxr.resample(audio, rate * factor, rate)
-            name = Path("wav") / f"{utt_id}.{options.audio_format}"
+            name = Path("wav") / f"{file_stem(utt_id)}.{options.audio_format}"
             write_audio(2, folder.partial / name, audio, rate)
             path = str((target / name).absolute())
         speaker = speakers.get(utterance.utt_id, utterance.utt_id)
@@ -166,7 +167,7 @@ def format_set(run: RecipeRun, name: str) -> None:
             return (utterance.path, len(audio)), ""
         if rate != options.fs:
             audio = soxr.resample(audio, rate, options.fs)
-        file = written / f"{utt_id}.{options.audio_format}"
+        file = written / f"{file_stem(utt_id)}.{options.audio_format}"
         write_audio(3, folder.partial / file, audio, options.fs)
         return (str(target / file), len(audio)), ""
 
