@@ -35,8 +35,9 @@ from espnet_blankskip.evaluation.results_file import (
     write_section,
 )
 from espnet_blankskip.inference import BlankSkipSpeech2Text
-from espnet_blankskip.kaldi.lists import read_table
+from espnet_blankskip.kaldi.lists import count_lines, read_table
 from espnet_blankskip.kaldi.recordings import read_recordings
+from espnet_blankskip.kaldi.utterances import DROPPED
 from espnet_blankskip.terminal import log
 
 THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99, 0.999)
@@ -223,7 +224,9 @@ def section_text(
 ) -> str:
     """Return what RESULTS.md says about one test set."""
     seconds = sum(len(u.samples) for u in utterances) / speech2text.sample_rate
-    kind = speech_kind(args.test_set, args.dumpdir / args.feats_type / args.test_set)
+    folder = args.dumpdir / args.feats_type / args.test_set
+    kind = speech_kind(args.test_set, folder)
+    dropped = count_lines(folder / DROPPED)
     lines = [
         table,
         "",
@@ -236,7 +239,8 @@ def section_text(
         "",
         f"- data: {args.test_set}, {len(utterances)} utterances, {seconds / 60:.1f} "
         f"minutes, {kind} speech"
-        + (f"; {len(failed)} left out ({', '.join(failed)})" if failed else ""),
+        + (f"; {len(failed)} left out ({', '.join(failed)})" if failed else "")
+        + (f"; {dropped} left out of the set itself" if dropped else ""),
         f"- model: {args.asr_exp.name}/{args.asr_model_file}, "
         f"{describe_model(speech2text)}",
         *(f"- {name}: {value}" for name, value in environment(args.num_threads)),

@@ -30,11 +30,14 @@ class Utterance:
     start: Optional[float] = None
     end: float = -1.0
 
-    def read_checked(self, samples: Optional[int] = None) -> Tuple[np.ndarray, int]:
+    def read_checked(
+        self, samples: Optional[int] = None, mix: bool = False
+    ) -> Tuple[np.ndarray, int]:
         """Read the audio.
 
         Args:
             samples: Length it should have; None if unknown.
+            mix: Average several channels instead of refusing them.
 
         Returns:
             Samples (S,) float32, all finite, and the rate in Hz.
@@ -42,7 +45,7 @@ class Utterance:
         Raises:
             BadAudio: It cannot be read whole, or training had better not use it.
         """
-        audio, rate = read_mono(self.path, self.utt_id)
+        audio, rate = read_mono(self.path, self.utt_id, mix=mix)
         if samples is not None and len(audio) < samples:
             raise BadAudio(
                 self.utt_id, f"is truncated: {len(audio)} of {samples} samples"
@@ -81,7 +84,10 @@ def locate_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:
 
 
 def write_lists(
-    folder: Path, kept: Dict[str, Tuple[str, int]], source: Path
+    folder: Path,
+    kept: Dict[str, Tuple[str, int]],
+    source: Path,
+    empty_texts: bool = False,
 ) -> List[Problem]:
     """Write wav.scp, text, utt2spk, spk2utt and utt2num_samples.
 
@@ -89,6 +95,7 @@ def write_lists(
         folder: Where to write.
         kept: Audio path and number of samples by utterance.
         source: Folder with the transcripts and speakers.
+        empty_texts: Keep utterances in which nothing is said, according to the text.
 
     Returns:
         Utterances of either side that the other lacks; they are left out.
@@ -96,8 +103,10 @@ def write_lists(
     texts = read_table(source / "text")
     speakers = read_optional_table(source / "utt2spk")
     problems = [(utt_id, "has no transcript") for utt_id in kept if utt_id not in texts]
-    problems += [(u, "transcript is empty") for u in kept if texts.get(u) == ""]
-    good = [utt_id for utt_id in kept if texts.get(utt_id)]
+    good = [utt_id for utt_id in kept if utt_id in texts]
+    if not empty_texts:
+        problems += [(u, "transcript is empty") for u in good if not texts[u]]
+        good = [utt_id for utt_id in good if texts[utt_id]]
     spk2utt: Dict[str, List[str]] = {}
     for utt_id in good:
         spk2utt.setdefault(speakers.get(utt_id) or utt_id, []).append(utt_id)

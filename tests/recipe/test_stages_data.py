@@ -233,7 +233,7 @@ def test_without_reuse_a_stage_is_run_again(recipe, capsys):
 def test_an_interrupted_stage_is_not_taken_for_done(recipe, capsys, monkeypatch):
     from espnet_blankskip.recipe.stages import audio
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

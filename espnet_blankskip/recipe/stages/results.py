@@ -4,6 +4,8 @@ import os
 import subprocess
 from typing import Dict
 
+from espnet_blankskip.kaldi.lists import count_lines
+from espnet_blankskip.kaldi.utterances import DROPPED
 from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.local import run_here
 from espnet_blankskip.recipe.failed_stage import StageError
@@ -53,6 +55,10 @@ def write_table(run: RecipeRun, pairs, scores) -> None:
         percents = f"{score['wer']['percent']:.2f} | {score['cer']['percent']:.2f}"
         rows.append(f"| {decoding.tag} | {test_set} | {percents} |")
     table = "\n".join(rows) + "\n"
+    for test_set in run.layout.test_sets:
+        dropped = count_lines(run.layout.dump(test_set) / DROPPED)
+        if dropped:
+            table += f"\n{dropped} utterances were left out of {test_set}.\n"
     write_whole(
         run.layout.asr_exp / "RESULTS.md",
         f"# Results of {run.layout.asr_exp.name}\n\n{table}",
