@@ -15,7 +15,8 @@ from typing import Callable, List, Optional, Sequence, Union
 
 import yaml
 
-from espnet_blankskip.decoding.words import SPACE, is_unspaced
+from espnet_blankskip.decoding.segmentation import unspaced_script
+from espnet_blankskip.decoding.words import SPACE
 from espnet_blankskip.kaldi.lists import read_rows
 from espnet_blankskip.terminal import one_line
 
@@ -108,7 +109,9 @@ def speller(config: dict) -> Speller:
         return lambda word: [word]
     if token_type == "char":
         spaced = SPACE in config["token_list"]
-        return lambda word: [SPACE] * (spaced and not is_unspaced(word)) + list(word)
+        return lambda word: (
+            [SPACE] * (spaced and not unspaced_script(word)) + list(word)
+        )
     if token_type == "bpe":
         return _piece_speller(config.get("bpemodel"))
     raise ValueError(
