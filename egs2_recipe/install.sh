@@ -85,7 +85,8 @@ echo "install.sh: made ${recipe}"
 echo "Next, in the Python environment of that checkout:"
 echo "  pip install '${plugin}[recipe]'    # ESPnet stays as it is"
 case "$2" in
-    fsdd | mini_an4 | an4 | librispeech | librispeech_100 | aishell | synthetic | lhotse:*)
+    fsdd | mini_an4 | an4 | mini_librispeech | librispeech | librispeech_100 | aishell \
+        | synthetic | lhotse:*)
         echo "  cd ${recipe} && ./run.sh --corpus $2" ;;
     *)
         echo "  cd ${recipe}, make data/SET with wav.scp and text for each set, then"

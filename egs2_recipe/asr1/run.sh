@@ -86,7 +86,8 @@ corpus=${corpus:-${data_corpus}}
 if [ -z "${corpus}" ] && "${in_tree}"; then
     corpus=$(basename "$(dirname "${PWD}")")
     case "${corpus}" in
-        fsdd | mini_an4 | an4 | librispeech | librispeech_100 | aishell | synthetic) ;;
+        fsdd | mini_an4 | an4 | mini_librispeech | librispeech | librispeech_100 | aishell \
+            | synthetic) ;;
         *) corpus=own ;;
     esac
 elif [ -z "${corpus}" ]; then
@@ -118,7 +119,13 @@ case "${corpus}" in
         nbpe=30 ;;
     an4)
         test_sets="train_dev test"
-        nbpe=30
+        nbpe=80
+        more=(--lang en --speed_perturb_factors "0.9 1.0 1.1") ;;
+    mini_librispeech)
+        train_set=train_clean_5
+        valid_set=dev
+        test_sets="dev test"
+        nbpe=300
         more=(--lang en --speed_perturb_factors "0.9 1.0 1.1") ;;
     librispeech | librispeech_100)
         train_set=train_960
@@ -146,8 +153,8 @@ case "${corpus}" in
     synthetic)
         ;;
     *)
-        fail "--corpus ${corpus} must be one of fsdd, mini_an4, an4, librispeech_100, \
-librispeech, aishell, synthetic, lhotse:NAME, own" ;;
+        fail "--corpus ${corpus} must be one of fsdd, mini_an4, an4, mini_librispeech, \
+librispeech_100, librispeech, aishell, synthetic, lhotse:NAME, own" ;;
 esac
 options=("${more[@]+"${more[@]}"}" "${options[@]+"${options[@]}"}")
 # The corpus is known, whatever else the data preparation is told.

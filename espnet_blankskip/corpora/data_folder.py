@@ -18,6 +18,7 @@ from espnet_blankskip.kaldi.whole_file import write_whole
 #: Written last; a folder without it was not made by this package.
 RECORD_NAME = "corpus.json"
 KIND_NAME = "speech_kind"
+CONTENT_NAME = "content"
 SPEECH_KINDS = ("human", "synthetic")
 
 
@@ -69,6 +70,8 @@ class DataFolderWriter:
         self.sampling_rate = sampling_rate
         self.speech_kind = speech_kind
         self.seconds = 0.0
+        #: What the set is made of, where its name does not tell; in every table.
+        self.content = ""
         #: Why utterances of the corpus are not in the folder, by utterance.
         self.dropped: Dict[str, str] = {}
         self._partial = self.path.parent / f".{self.path.name}.partial"
@@ -198,6 +201,8 @@ class DataFolderWriter:
         for name, rows in lists.items():
             write_rows(self._partial / name, rows)
         write_whole(self._partial / KIND_NAME, f"{self.speech_kind}\n")
+        if self.content:
+            write_whole(self._partial / CONTENT_NAME, f"{self.content}\n")
         record = {
             **record,
             "speech_kind": self.speech_kind,

@@ -31,6 +31,7 @@ from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, table_settings
 from espnet_blankskip.evaluation.results_file import (
     environment,
     markdown_table,
+    set_title,
     speech_kind,
     write_section,
 )
@@ -151,7 +152,8 @@ def make_report(args: argparse.Namespace, command: str) -> None:
         args, command, speech2text, utterances, failed, compared.timed, table, pictures
     )
     write_section(args.asr_exp / "RESULTS.md", args.test_set, section)
-    print(f"\n{args.asr_exp.name}, {args.test_set}\n\n{table}\n", flush=True)
+    title = set_title(args.test_set, args.dumpdir / args.feats_type / args.test_set)
+    print(f"\n{args.asr_exp.name}, {title}\n\n{table}\n", flush=True)
     log(f"Report: written to {args.asr_exp / 'RESULTS.md'}")
     for path, _ in pictures:
         log(f"Report: picture {path}")
@@ -237,8 +239,8 @@ def section_text(
         f"{args.timing_repeats} repeats on {timed} utterances from the shortest to "
         "the longest, one utterance at a time, the rows taking turns.",
         "",
-        f"- data: {args.test_set}, {len(utterances)} utterances, {seconds / 60:.1f} "
-        f"minutes, {kind} speech"
+        f"- data: {set_title(args.test_set, folder)}, {len(utterances)} utterances, "
+        f"{seconds / 60:.1f} minutes, {kind} speech"
         + (f"; {len(failed)} left out ({', '.join(failed)})" if failed else "")
         + (f"; {dropped} left out of the set itself" if dropped else ""),
         f"- model: {args.asr_exp.name}/{args.asr_model_file}, "

@@ -20,6 +20,10 @@ LIBRISPEECH_PARTS = (
     "test-clean",
     "test-other",
 )
+#: Of mini LibriSpeech, and of the other choice that makes the same sets.
+MINI_PARTS = ("train-clean-5", "dev-clean-2", "test-clean")
+OTHER_PARTS = ("train-clean-5", "dev", "test-clean-12")
+ALL_PARTS = tuple(dict.fromkeys([*LIBRISPEECH_PARTS, *MINI_PARTS, *OTHER_PARTS]))
 
 
 def write_noise(path: Path, seconds: float = 0.3, rate: int = RATE, **how) -> Path:
@@ -37,18 +41,19 @@ def make_librispeech(
     parts: Sequence[str] = LIBRISPEECH_PARTS,
     speakers: Sequence[int] = (84, 1272),
     utterances: int = 2,
+    suffix: str = "flac",
 ) -> Path:
     """``LibriSpeech/PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac``."""
     root = folder / "LibriSpeech"
     for part in parts:
         for speaker in speakers:
             # As in the corpus itself, no speaker is in two parts.
-            reader = speaker + 10000 * LIBRISPEECH_PARTS.index(part)
+            reader = speaker + 10000 * ALL_PARTS.index(part)
             chapter = root / part / str(reader) / "121123"
             lines = []
             for number in range(utterances):
                 utt_id = f"{reader}-121123-{number:04d}"
-                write_noise(chapter / f"{utt_id}.flac")
+                write_noise(chapter / f"{utt_id}.{suffix}")
                 lines.append(f"{utt_id} GO DO YOU HEAR\n")
             (chapter / f"{reader}-121123.trans.txt").write_text("".join(lines))
     (root / "SPEAKERS.TXT").write_text("; ID |SEX| SUBSET |MINUTES| NAME\n")

@@ -1,9 +1,11 @@
 """AN4: ESPnet's dev set, and the archive from the first home that has it."""
 
 import hashlib
+import shutil
 import tarfile
 
 import pytest
+import soundfile
 from made_corpora import make_an4, usable
 from web_server import serving
 
@@ -52,6 +54,24 @@ def test_broken_utterances_are_named(tmp_path, corpus):
     assert "cannot be read" in dropped["train_dev"].pop("aaaa-an000-b")
     assert dropped["train_nodev"].pop("an900-aaaa-b") == "has audio and no transcript"
     assert not any(dropped.values())
+
+
+def test_the_same_audio_in_other_formats_is_read(tmp_path, corpus):
+    for path in sorted((corpus / "wav").rglob("*.sph")):
+        audio, rate = soundfile.read(path)
+        # As in the folder that several checkouts share.
+        suffix = ".flac" if "test" in path.parts[-3] else ".ogg"
+        part = path.relative_to(corpus / "wav").with_suffix(suffix)
+        (corpus / "flac" / part).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(corpus / "flac" / part, audio, rate)
+    shutil.rmtree(corpus / "wav")
+    next((corpus / "flac").rglob("an002-cccc-b.ogg")).unlink()
+    prepare(tmp_path)
+    data = tmp_path / "data"
+    counts = {path.name: len(read_rows(path / "wav.scp")) for path in data.iterdir()}
+    assert counts == {"train_nodev": 4, "train_dev": 99, "test": 3}
+    ((utt_id, why),) = read_rows(data / "train_dev" / "dropped")
+    assert utt_id == "cccc-an002-b" and "no such audio file" in why
 
 
 def test_wrong_folder_is_one_line(tmp_path, monkeypatch):

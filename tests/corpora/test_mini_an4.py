@@ -42,7 +42,7 @@ def test_sets_are_those_of_espnet(made, name):
 
 def test_wav_holds_the_samples_of_the_sphere_file(mini_an4, made):
     with an4_root(mini_an4, "downloads.tar.gz") as root:
-        sphere = read_part(root, "test")[0].sphere
+        sphere = read_part(root, "test")[0].audio
         header, body = sphere.read_bytes()[:1024], sphere.read_bytes()[1024:]
     assert b"sample_byte_format -s2 01" in header  # little endian, as in wav
     wav = dict(read_rows(made / "test" / "wav.scp"))["fcaw-cen8-b"]

@@ -14,7 +14,14 @@ SCRIPT = Path("local/data.sh")
 OWN = "own"
 
 # where corpora are; see db.sh
-SOURCES = ("FSDD", "MINI_AN4", "AN4", "LIBRISPEECH", "AISHELL")
+SOURCES = (
+    "FSDD",
+    "MINI_AN4",
+    "AN4",
+    "MINI_LIBRISPEECH",
+    "LIBRISPEECH",
+    "AISHELL",
+)
 
 
 def prepare_data(run: RecipeRun) -> None:
