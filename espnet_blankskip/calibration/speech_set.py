@@ -7,7 +7,7 @@ from typing import Dict, List, Optional
 import numpy as np
 
 from espnet_blankskip.audio.reading import BadAudio
-from espnet_blankskip.evaluation.measure import Utterance
+from espnet_blankskip.evaluation.measure import LoadedUtterance
 from espnet_blankskip.kaldi.lists import read_table
 from espnet_blankskip.kaldi.recordings import read_recordings
 
@@ -26,7 +26,7 @@ class SpeechSet:
     """
 
     name: str
-    utterances: List[Utterance]
+    utterances: List[LoadedUtterance]
     has_text: bool
     listed: int
     seconds: float
@@ -81,7 +81,7 @@ def read_speech_set(
 
     chosen = {utt_id: paths[utt_id] for utt_id in usable}
     utterances = [
-        Utterance(utt_id, samples, references.get(utt_id))
+        LoadedUtterance(utt_id, samples, references.get(utt_id))
         for utt_id, samples in read_recordings(
             chosen, fail, sample_rate, min_samples, wav_scp
         )

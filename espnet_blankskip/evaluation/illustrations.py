@@ -5,8 +5,8 @@ from typing import Optional, Sequence, Tuple
 
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.evaluation.measure import (
+    LoadedUtterance,
     Pass,
-    Utterance,
     accuracy,
     affordable,
     compare,
@@ -22,7 +22,7 @@ READABLE_SECONDS = (2.0, 5.0)
 
 def sweep_picture(
     speech2text: BlankSkipSpeech2Text,
-    utterances: Sequence[Utterance],
+    utterances: Sequence[LoadedUtterance],
     passed: Pass,
     thresholds: Sequence[float],
     seconds: float,
@@ -76,7 +76,7 @@ def sweep_picture(
 
 def depth_picture(
     speech2text: BlankSkipSpeech2Text,
-    utterance: Utterance,
+    utterance: LoadedUtterance,
     result: Recognition,
     folder: Path,
 ) -> Tuple[Path, str]:
@@ -113,7 +113,7 @@ def depth_picture(
 
 
 def choose_utterance(
-    utterances: Sequence[Utterance], recognitions, wanted: Optional[str] = None
+    utterances: Sequence[LoadedUtterance], recognitions, wanted: Optional[str] = None
 ) -> int:
     """Choose an utterance that shows the idea: right, with the most words in 2-5 s.
 

@@ -19,7 +19,7 @@ Pass = Dict[str, List[Recognition]]
 
 
 @dataclass(frozen=True)
-class Utterance:
+class LoadedUtterance:
     """One test utterance in memory.
 
     Args:
@@ -69,7 +69,7 @@ class Comparison:
         timed: How many utterances speed was measured on.
     """
 
-    utterances: List[Utterance]
+    utterances: List[LoadedUtterance]
     passed: Pass
     accuracies: Dict[str, Accuracy]
     speeds: Dict[str, Speed]
@@ -78,7 +78,7 @@ class Comparison:
 
 def compare(
     settings: Dict[str, Recognizer],
-    utterances: Sequence[Utterance],
+    utterances: Sequence[LoadedUtterance],
     reference: str,
     name: str,
     repeats: int = 0,
@@ -128,7 +128,7 @@ def compare(
 
 
 def run_settings(
-    settings: Dict[str, Recognizer], utterances: Sequence[Utterance], name: str
+    settings: Dict[str, Recognizer], utterances: Sequence[LoadedUtterance], name: str
 ) -> Pass:
     """Recognize every utterance with every setting, interleaved.
 
@@ -152,7 +152,7 @@ def run_settings(
 
 
 def accuracy(
-    recognitions: Sequence[Recognition], utterances: Sequence[Utterance]
+    recognitions: Sequence[Recognition], utterances: Sequence[LoadedUtterance]
 ) -> Accuracy:
     """Score one setting against the references."""
     references = [u.reference for u in utterances]
@@ -193,7 +193,9 @@ def speeds(passes: Sequence[Pass], reference: str) -> Dict[str, Speed]:
     }
 
 
-def spread_by_length(utterances: Sequence[Utterance], count: int) -> List[Utterance]:
+def spread_by_length(
+    utterances: Sequence[LoadedUtterance], count: int
+) -> List[LoadedUtterance]:
     """Choose utterances evenly from the shortest to the longest.
 
     Args:
@@ -207,8 +209,8 @@ def spread_by_length(utterances: Sequence[Utterance], count: int) -> List[Uttera
 
 
 def affordable(
-    utterances: Sequence[Utterance], passed: Pass, repeats: int, seconds: float
-) -> List[Utterance]:
+    utterances: Sequence[LoadedUtterance], passed: Pass, repeats: int, seconds: float
+) -> List[LoadedUtterance]:
     """Choose utterances, from the shortest to the longest, that fit into a time.
 
     Args:

@@ -23,8 +23,8 @@ from espnet_blankskip.evaluation.illustrations import (
 )
 from espnet_blankskip.evaluation.measure import (
     Accuracy,
+    LoadedUtterance,
     Speed,
-    Utterance,
     compare,
 )
 from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, table_settings
@@ -161,7 +161,7 @@ def make_report(args: argparse.Namespace, command: str) -> None:
 
 def read_set(
     folder: Path, speech2text: BlankSkipSpeech2Text
-) -> Tuple[List[Utterance], Dict[str, str]]:
+) -> Tuple[List[LoadedUtterance], Dict[str, str]]:
     """Read a test set into memory.
 
     Returns:
@@ -183,7 +183,7 @@ def read_set(
         fail(BadAudio(utt_id, f"has no reference in {folder / 'text'}"))
         del paths[utt_id]
     utterances = [
-        Utterance(utt_id, samples, references[utt_id])
+        LoadedUtterance(utt_id, samples, references[utt_id])
         for utt_id, samples in read_recordings(
             paths, fail, speech2text.sample_rate, speech2text.min_samples
         )

@@ -58,7 +58,7 @@ class Utterance:
         return audio, rate
 
 
-def locate_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:
+def list_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:
     """Utterances of a folder in sorted order, and those that cannot be located.
 
     Raises:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from espnet_blankskip.audio.bad_audio import BadAudio
 from espnet_blankskip.audio.sound import open_sound
 from espnet_blankskip.kaldi.lists import read_lines, read_table, write_rows
-from espnet_blankskip.kaldi.utterances import locate_utterances
+from espnet_blankskip.kaldi.utterances import list_utterances
 from espnet_blankskip.recipe.layout import DATA
 from espnet_blankskip.recipe.option_list import sampling_rate, true_or_false, words
 from espnet_blankskip.recipe.transcript_checks import unknown_token
@@ -61,7 +61,7 @@ def check_set(
     for name in ("wav.scp", "text"):
         if not (folder / name).is_file():
             raise ValueError(f"{folder}/{name} is missing")
-    utterances, problems = locate_utterances(folder)
+    utterances, problems = list_utterances(folder)
     texts = read_table(folder / "text")
     found = CheckedSet(unusable=dict(problems))
     faults: Dict[str, Optional[str]] = {}  # by file; one has several utterances

@@ -8,7 +8,7 @@ import soundfile
 
 from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.kaldi.lists import read_optional_table, read_table
-from espnet_blankskip.kaldi.utterances import locate_utterances
+from espnet_blankskip.kaldi.utterances import list_utterances
 
 RATE = 16000
 LIBRISPEECH_PARTS = (
@@ -109,7 +109,7 @@ def usable(
     folder: Path, fs: Optional[int] = None
 ) -> Tuple[List[str], List[Tuple[str, str]]]:
     """Utterances of a data folder that stages 3 and 4 would keep, and the others."""
-    utterances, problems = locate_utterances(folder)
+    utterances, problems = list_utterances(folder)
     texts, good = read_table(folder / "text"), []
     lengths = read_optional_table(folder / "utt2num_samples")
     speakers = read_optional_table(folder / "utt2spk")

@@ -15,7 +15,7 @@ from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.time_stamps import FrameClock
 from espnet_blankskip.evaluation import report
 from espnet_blankskip.evaluation.measure import (
-    Utterance,
+    LoadedUtterance,
     compare,
     speeds,
     spread_by_length,
@@ -124,7 +124,7 @@ def test_speed_is_the_median_of_ratios_within_a_repeat():
 
 
 def test_timed_utterances_cover_short_and_long():
-    utterances = [Utterance(str(n), np.zeros(n), "") for n in (5, 1, 4, 2, 3)]
+    utterances = [LoadedUtterance(str(n), np.zeros(n), "") for n in (5, 1, 4, 2, 3)]
     assert [u.utt_id for u in spread_by_length(utterances, 3)] == ["1", "3", "5"]
     assert len(spread_by_length(utterances, 0)) == 1
     assert len(spread_by_length(utterances, 99)) == 5
@@ -151,7 +151,7 @@ def test_all_utterances_are_scored_and_as_many_timed_as_fit(
 
         return recognize
 
-    utterances = [Utterance(str(n), np.zeros(n), reference) for n in range(4)]
+    utterances = [LoadedUtterance(str(n), np.zeros(n), reference) for n in range(4)]
     compared = compare(
         {"a": saying("one", 2.0), "b": saying("two", 1.0)},
         utterances,
@@ -168,7 +168,7 @@ def test_all_utterances_are_scored_and_as_many_timed_as_fit(
 def test_nothing_is_compared_with_silence():
     silent = {"a": lambda samples: recognition(), "b": lambda samples: recognition()}
     with pytest.raises(ValueError, match="the a pass recognizes no word"):
-        compare(silent, [Utterance("1", np.zeros(1), None)], "a", "test", 99, 1e9)
+        compare(silent, [LoadedUtterance("1", np.zeros(1), None)], "a", "test", 99, 1e9)
 
 
 def test_a_section_replaces_itself_and_nothing_else(tmp_path):

@@ -22,7 +22,7 @@ from espnet_blankskip.kaldi.utterances import (
     DROPPED,
     Problem,
     Utterance,
-    locate_utterances,
+    list_utterances,
     write_lists,
 )
 from espnet_blankskip.kaldi.whole_file import write_whole
@@ -119,7 +119,7 @@ def perturb_speed(run: RecipeRun) -> None:
         return
     log(f"Stage 2: Speed perturbation: {source} -> {target}")
     folder = FolderInMaking(target)
-    utterances, problems = locate_utterances(source)
+    utterances, problems = list_utterances(source)
     texts = read_table(source / "text")
     speakers = read_optional_table(source / "utt2spk")
     rows: Dict[str, List[Tuple[str, str]]] = {"wav.scp": [], "text": [], "utt2spk": []}
@@ -179,7 +179,7 @@ def format_set(run: RecipeRun, name: str) -> None:
         return
     log(f"Stage 3: Format wav.scp: {source} -> {target}")
     folder = FolderInMaking(target)
-    utterances, problems = locate_utterances(source)
+    utterances, problems = list_utterances(source)
     lengths = read_optional_table(source / "utt2num_samples")
     written = Path("data") / "format.1"
     (folder.partial / written).mkdir(parents=True)
