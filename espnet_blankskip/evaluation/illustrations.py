@@ -14,6 +14,7 @@ from espnet_blankskip.evaluation.measure import (
 from espnet_blankskip.evaluation.modes import DENSE, INTERMEDIATE, SKIPPING, setting
 from espnet_blankskip.evaluation.threshold_picture import SweepPoint, draw_sweep
 from espnet_blankskip.inference import BlankSkipSpeech2Text
+from espnet_blankskip.kaldi.file_names import file_stem
 from espnet_blankskip.pictures.depth import DepthPicture, draw_depth
 
 # Lengths in seconds at which a picture of one utterance can still be read.
@@ -92,7 +93,7 @@ def depth_picture(
         The path and a caption.
     """
     encoder = speech2text.asr_model.encoder
-    path = folder / f"depth_{utterance.utt_id}.png"
+    path = folder / f"depth_{file_stem(utterance.utt_id)}.png"
     picture = DepthPicture(
         utt_id=utterance.utt_id,
         samples=utterance.samples,

@@ -74,7 +74,7 @@ def _from_input(given: str, stdin: Iterable[str]) -> Iterator[Tuple[str, str, bo
     """List names and paths of one input, and whether a name is an id to be kept."""
     path = Path(given)
     if given == STDIN:
-        lines = (line.rstrip("\r\n") for line in stdin)
+        lines = (line.rstrip("\r\n").lstrip("\ufeff") for line in stdin)
         yield from ((Path(line).stem, line, False) for line in lines if line.strip())
     elif path.suffix == ".scp":
         yield from ((utt_id, file, True) for utt_id, file in read_table(path).items())

@@ -59,7 +59,7 @@ def test_audio_of_a_folder_that_cannot_be_read_is_listed_unless_it_has_a_twin(fo
 
 
 def test_dash_reads_paths_line_by_line(folder):
-    lines = ["a.wav\n", "\n", "b/deep/d e.ogg\r\n"]
+    lines = ["\ufeffa.wav\n", "\n", "b/deep/d e.ogg\r\n"]
     assert listed("-", stdin=lines) == [("a", "a.wav"), ("d e", "b/deep/d e.ogg")]
 
 
