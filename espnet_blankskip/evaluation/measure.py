@@ -83,6 +83,7 @@ def compare(
     name: str,
     repeats: int = 0,
     seconds: float = 0.0,
+    lost: Sequence[str] = (),
 ) -> Comparison:
     """Recognize every utterance once with every setting, then time a part of them.
 
@@ -94,6 +95,8 @@ def compare(
         name: What the progress bar begins with.
         repeats: Repeats of the speed measurement; 0 takes the times of the one pass.
         seconds: Time for all of them; as many utterances are timed as fit, at least 1.
+        lost: Transcripts of further test utterances, of which nothing can be heard:
+            whatever the setting, all their words are deleted.
 
     Raises:
         ValueError: The reference setting recognizes no word where transcripts lack.
@@ -121,7 +124,7 @@ def compare(
     return Comparison(
         utterances=scored,
         passed=passed,
-        accuracies={name: accuracy(passed[name], scored) for name in settings},
+        accuracies={name: accuracy(passed[name], scored, lost) for name in settings},
         speeds=speeds(passes, reference),
         timed=len(timed),
     )
@@ -152,11 +155,13 @@ def run_settings(
 
 
 def accuracy(
-    recognitions: Sequence[Recognition], utterances: Sequence[LoadedUtterance]
+    recognitions: Sequence[Recognition],
+    utterances: Sequence[LoadedUtterance],
+    lost: Sequence[str] = (),
 ) -> Accuracy:
-    """Score one setting against the references."""
-    references = [u.reference for u in utterances]
-    texts = [r.text for r in recognitions]
+    """Score one setting against the references, and those `lost` as in `compare`."""
+    references = [*(u.reference for u in utterances), *lost]
+    texts = [*(r.text for r in recognitions), *("" for _ in lost)]
     frames = sum(len(r.depth) for r in recognitions)
     return Accuracy(
         wer=score_texts(references, texts, "wer")[0]["percent"],

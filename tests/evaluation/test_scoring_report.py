@@ -165,6 +165,14 @@ def test_all_utterances_are_scored_and_as_many_timed_as_fit(
     assert len(calls) == 2 * (4 + repeats * timed)
 
 
+def test_what_cannot_be_heard_counts_as_deleted():
+    right = {"a": lambda samples: recognition(tokens=["one"])}
+    utterances = [LoadedUtterance("1", np.zeros(1), "one")]
+    for lost, wer in (((), 0.0), (["two", "one two"], 75.0)):
+        compared = compare(right, utterances, "a", "test", lost=lost)
+        assert compared.accuracies["a"].wer == wer
+
+
 def test_nothing_is_compared_with_silence():
     silent = {"a": lambda samples: recognition(), "b": lambda samples: recognition()}
     with pytest.raises(ValueError, match="the a pass recognizes no word"):
@@ -275,7 +283,7 @@ def test_report_writes_one_table_and_two_pictures(test_set, monkeypatch, capsys)
         assert table["dense"][0] == table["stock encoder"][0]
         assert table["dense"][5].strip() == "1.00x"
         assert all(float(cells[3]) > 0 for cells in table.values())
-    assert "x-gone" in shown and "1 left out (x-gone)" in results
+    assert "x-gone" in shown and "1 more count as deleted (x-gone)" in results
     for fact in ("human speech", "6 utterances", "threads: 1", "gate after layer 2"):
         assert fact in results
     assert "`python -m espnet_blankskip.evaluation.report --asr_exp" in results
