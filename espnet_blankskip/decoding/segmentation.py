@@ -7,6 +7,7 @@ stands for itself.
 
 import unicodedata
 from functools import cache
+from itertools import accumulate
 from typing import Callable, List, Optional, Set
 
 #: Beginnings of the Unicode names of such characters, by their script.
@@ -64,7 +65,7 @@ def word_starts(text: str, script: str) -> Set[int]:
         parts = _parser("japanese")(text)
     else:
         parts = _parser("simplified_chinese")(text)
-    return {len("".join(parts[:n])) for n in range(len(parts))}
+    return {0, *accumulate(map(len, parts))}
 
 
 def _stands_for_itself(text: str, i: int) -> bool:
