@@ -17,19 +17,18 @@ The folders appear when the whole job is done, never half-written. The exit stat
 
 import logging
 import sys
+from itertools import islice
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
-from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.decoding.recognition import Recognition
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.kaldi.lists import read_table
+from espnet_blankskip.kaldi.recordings import read_recordings
 from espnet_blankskip.terminal import first_of
-from espnet_blankskip.transcripts.hypothesis_folders import (
-    remove_hypothesis_folders,
-    write_hypothesis_folders,
-)
+from espnet_blankskip.transcripts.hypothesis_folders import write_hypothesis_folders
 
 logger = logging.getLogger(__name__)
 
@@ -172,32 +171,36 @@ def decode_set(args) -> int:
 
     output_dir = Path(args.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    remove_hypothesis_folders(output_dir)
 
     results: Dict[str, Recognition] = {}
     failed: Dict[str, str] = {}
     bar = tqdm(total=len(paths), desc="decoding", unit="utt", disable=None)
     utt_ids = list(paths)
-    for first in range(0, len(utt_ids), args.batch_size):
-        batch = []
-        for utt_id in utt_ids[first : first + args.batch_size]:
-            try:
-                if not paths[utt_id]:
-                    raise BadAudio(
-                        utt_id, f"not in {args.data_path_and_name_and_type[0]}"
-                    )
-                samples = read_audio(paths[utt_id], utt_id, speech2text.sample_rate)
-                check_samples(samples, utt_id, speech2text.min_samples)
-                batch.append((utt_id, samples))
-            except BadAudio as error:
-                failed[utt_id] = error.reason
-                logger.error(str(error))
-        if batch:
-            _decode_batch(speech2text, batch, results, failed)
-        bar.update(min(args.batch_size, len(utt_ids) - first))
+
+    def fail(error: BadAudio) -> None:
+        failed[error.utt_id] = error.reason
+        logger.error(str(error))
+
+    for utt_id in utt_ids:
+        if not paths[utt_id]:
+            fail(BadAudio(utt_id, f"not in {args.data_path_and_name_and_type[0]}"))
+    listed = {utt_id: path for utt_id, path in paths.items() if path}
+    recordings = read_recordings(
+        listed, fail, speech2text.sample_rate, speech2text.min_samples
+    )
+    while batch := list(islice(recordings, args.batch_size)):
+        _decode_batch(speech2text, batch, results, fail)
+        bar.n = len(results) + len(failed)
+        bar.refresh()
     bar.close()
 
-    write_hypothesis_folders(output_dir, utt_ids, results, failed, args.nbest)
+    write_hypothesis_folders(
+        output_dir,
+        utt_ids,
+        {u: [vars(h) for h in result.nbest] for u, result in results.items()},
+        {"depth": {u: _depth(results.get(u)) for u in utt_ids}, "failed": failed},
+        args.nbest,
+    )
     _log_summary(len(utt_ids), failed)
     return 0 if results else 1
 
@@ -233,12 +236,12 @@ def read_utterance_list(data: Sequence[str], key_file: Optional[str]) -> Dict[st
             "the form PATH/wav.scp,speech,sound"
         )
     scp = triples[0][0]
-    listed = read_utterances(scp)
+    listed = read_table(scp)
     if not listed:
         raise ValueError(f"{scp} lists no utterance")
     if key_file is None:
         return listed
-    wanted = read_utterances(key_file)
+    wanted = read_table(key_file)
     if not wanted:
         raise ValueError(f"--key_file {key_file} lists no utterance")
     return {utt_id: listed.get(utt_id, "") for utt_id in wanted}
@@ -276,7 +279,7 @@ def _decode_batch(
     speech2text,
     batch: List[Tuple[str, "object"]],
     results: Dict[str, Recognition],
-    failed: Dict[str, str],
+    fail: Callable[[BadAudio], None],
 ) -> None:
     """Decode a batch; log one pair of lines per utterance for `calculate_rtf.py`.
 
@@ -295,10 +298,20 @@ def _decode_batch(
         try:
             results[utt_id] = recognized[i] or speech2text(speech[i], utt_id=utt_id)
         except BadAudio as error:
-            failed[utt_id] = error.reason
-            logger.error(str(error))
+            fail(error)
         text = results[utt_id].text if utt_id in results else ""
         logger.info(f"best hypo: {text}")
+
+
+def _depth(result: Optional[Recognition]) -> str:
+    """Return the columns of `depth` behind the utterance."""
+    if result is None:
+        return "0 0 0 0.0 0.0 0.0"
+    return (
+        f"{result.kept_frames} {len(result.depth)} {result.layers_run} "
+        f"{result.encoder_seconds:.6f} {result.total_seconds:.6f} "
+        f"{result.audio_seconds:.6f}"
+    )
 
 
 def _log_summary(total: int, failed: Dict[str, str]) -> None:

@@ -13,7 +13,8 @@ from espnet_blankskip.bin.recognition_options import (
     add_recognition_options,
     recognition_options,
 )
-from espnet_blankskip.transcripts.inputs import Utterance, list_utterances
+from espnet_blankskip.kaldi.utterances import Utterance
+from espnet_blankskip.transcripts.inputs import list_utterances
 from espnet_blankskip.transcripts.records import Outcome
 from espnet_blankskip.transcripts.run import CannotWrite, Run
 from espnet_blankskip.transcripts.writers import FORMATS, open_writer

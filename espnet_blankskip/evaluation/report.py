@@ -15,7 +15,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 
-from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.evaluation.illustrations import (
     choose_utterance,
     depth_picture,
@@ -23,19 +23,22 @@ from espnet_blankskip.evaluation.illustrations import (
 )
 from espnet_blankskip.evaluation.measure import (
     Accuracy,
+    LoadedUtterance,
     Speed,
-    Utterance,
     compare,
 )
 from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, table_settings
 from espnet_blankskip.evaluation.results_file import (
     environment,
     markdown_table,
+    set_title,
     speech_kind,
     write_section,
 )
 from espnet_blankskip.inference import BlankSkipSpeech2Text
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.kaldi.lists import count_lines, read_table
+from espnet_blankskip.kaldi.recordings import read_recordings
+from espnet_blankskip.kaldi.utterances import DROPPED
 from espnet_blankskip.terminal import log
 
 THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99, 0.999)
@@ -117,13 +120,19 @@ def make_report(args: argparse.Namespace, command: str) -> None:
         args.asr_exp / args.asr_model_file,
         mode=DENSE,
     )
-    utterances, failed = read_set(
+    utterances, lost = read_set(
         args.dumpdir / args.feats_type / args.test_set, speech2text
     )
     rows = table_settings(speech2text, args.inference_configs)
 
     compared = compare(
-        rows, utterances, DENSE, "report", args.timing_repeats, args.timing_seconds
+        rows,
+        utterances,
+        DENSE,
+        "report",
+        args.timing_repeats,
+        args.timing_seconds,
+        list(lost.values()),
     )
     passed = compared.passed
     table = results_table(compared.accuracies, compared.speeds)
@@ -146,10 +155,11 @@ def make_report(args: argparse.Namespace, command: str) -> None:
             ),
         ]
     section = section_text(
-        args, command, speech2text, utterances, failed, compared.timed, table, pictures
+        args, command, speech2text, utterances, lost, compared.timed, table, pictures
     )
     write_section(args.asr_exp / "RESULTS.md", args.test_set, section)
-    print(f"\n{args.asr_exp.name}, {args.test_set}\n\n{table}\n", flush=True)
+    title = set_title(args.test_set, args.dumpdir / args.feats_type / args.test_set)
+    print(f"\n{args.asr_exp.name}, {title}\n\n{table}\n", flush=True)
     log(f"Report: written to {args.asr_exp / 'RESULTS.md'}")
     for path, _ in pictures:
         log(f"Report: picture {path}")
@@ -157,32 +167,37 @@ def make_report(args: argparse.Namespace, command: str) -> None:
 
 def read_set(
     folder: Path, speech2text: BlankSkipSpeech2Text
-) -> Tuple[List[Utterance], Dict[str, str]]:
+) -> Tuple[List[LoadedUtterance], Dict[str, str]]:
     """Read a test set into memory.
 
     Returns:
-        The usable utterances, and the reason by id of the others.
+        The utterances that can be recognized, and the references of the others by id:
+        a test set stays whole.
 
     Raises:
         ValueError: None can be used, or the lists are wrong.
         OSError: A list cannot be read.
     """
-    paths = read_utterances(folder / "wav.scp")
-    references = read_utterances(folder / "text")
-    utterances, failed = [], {}
-    for utt_id, path in paths.items():
-        try:
-            if utt_id not in references:
-                raise BadAudio(utt_id, f"has no reference in {folder / 'text'}")
-            samples = read_audio(path, utt_id, speech2text.sample_rate)
-            check_samples(samples, utt_id, speech2text.min_samples)
-            utterances.append(Utterance(utt_id, samples, references[utt_id]))
-        except BadAudio as error:
-            failed[utt_id] = error.reason
-            log(f"Report: left out {error}")
+    paths = read_table(folder / "wav.scp")
+    references = read_table(folder / "text")
+    lost: Dict[str, str] = {}
+
+    def fail(error: BadAudio) -> None:
+        lost[error.utt_id] = references[error.utt_id]
+        log(f"Report: counts as deleted: {error}")
+
+    for utt_id in [utt_id for utt_id in paths if utt_id not in references]:
+        log(f"Report: left out '{utt_id}': no reference in {folder / 'text'}")
+        del paths[utt_id]
+    utterances = [
+        LoadedUtterance(utt_id, samples, references[utt_id])
+        for utt_id, samples in read_recordings(
+            paths, fail, speech2text.sample_rate, speech2text.min_samples
+        )
+    ]
     if not utterances:
         raise ValueError(f"no utterance of {folder} can be used")
-    return utterances, failed
+    return utterances, lost
 
 
 def results_table(accuracies: Dict[str, Accuracy], measured: Dict[str, Speed]) -> str:
@@ -214,11 +229,13 @@ def results_table(accuracies: Dict[str, Accuracy], measured: Dict[str, Speed]) -
 
 
 def section_text(
-    args, command, speech2text, utterances, failed, timed, table, pictures
+    args, command, speech2text, utterances, lost, timed, table, pictures
 ) -> str:
     """Return what RESULTS.md says about one test set."""
     seconds = sum(len(u.samples) for u in utterances) / speech2text.sample_rate
-    kind = speech_kind(args.test_set, args.dumpdir / args.feats_type / args.test_set)
+    folder = args.dumpdir / args.feats_type / args.test_set
+    kind = speech_kind(args.test_set, folder)
+    dropped = count_lines(folder / DROPPED)
     lines = [
         table,
         "",
@@ -229,9 +246,10 @@ def section_text(
         f"{args.timing_repeats} repeats on {timed} utterances from the shortest to "
         "the longest, one utterance at a time, the rows taking turns.",
         "",
-        f"- data: {args.test_set}, {len(utterances)} utterances, {seconds / 60:.1f} "
-        f"minutes, {kind} speech"
-        + (f"; {len(failed)} left out ({', '.join(failed)})" if failed else ""),
+        f"- data: {set_title(args.test_set, folder)}, {len(utterances)} utterances, "
+        f"{seconds / 60:.1f} minutes, {kind} speech"
+        + (f"; {len(lost)} more count as deleted ({', '.join(lost)})" if lost else "")
+        + (f"; {dropped} left out of the set itself" if dropped else ""),
         f"- model: {args.asr_exp.name}/{args.asr_model_file}, "
         f"{describe_model(speech2text)}",
         *(f"- {name}: {value}" for name, value in environment(args.num_threads)),

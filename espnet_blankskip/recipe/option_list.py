@@ -135,6 +135,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--fs", type=sampling_rate, default=16000, help="sampling rate: 8k, 16k")
     add("--min_wav_duration", type=at_least(0, float), default=0.1, help="seconds")
     add("--max_wav_duration", type=at_least(0, float), default=20.0, help="seconds")
+    add(
+        "--thin_test_sets",
+        type=true_or_false,
+        default=False,
+        help="leave out what cannot be used of a test set, instead of stopping "
+        "(not in asr.sh)",
+    )
     add("--lang", default="noinfo", help="language, part of the folder names")
 
     add = parser.add_argument_group("tokens").add_argument

@@ -3,8 +3,8 @@
 import logging
 from typing import Any, Callable, Dict
 
+from espnet_blankskip.kaldi.utterances import Utterance
 from espnet_blankskip.terminal import quiet_import, typed_line
-from espnet_blankskip.transcripts.inputs import Utterance
 from espnet_blankskip.transcripts.records import Outcome, make_record
 
 
