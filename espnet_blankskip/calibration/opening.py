@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import List, Optional
 
+from espnet_blankskip.decoding.search_options import SearchOptions
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.zoo.archive import open_checkpoint
 from espnet_blankskip.zoo.conversion_plan import ConversionOptions, plan_conversion
@@ -35,17 +36,12 @@ class Candidate:
         return self.speech2text.asr_model.encoder.gate_head == "ctc"
 
 
-def open_candidate(
-    source: str,
-    conv_context: Optional[str] = None,
-    attn_context: Optional[str] = None,
-) -> Candidate:
+def open_candidate(source: str, search: Optional[SearchOptions] = None) -> Candidate:
     """Open a checkpoint; a stock one with interCTC gets a skipping encoder.
 
     Args:
         source: as for ``open_checkpoint``.
-        conv_context, attn_context: what skipped frames contribute; None keeps what
-            the checkpoint was trained with.
+        search: what is searched for; None: greedy search.
 
     Raises:
         CheckpointError: it cannot be loaded, or has no gate to try.
@@ -68,6 +64,7 @@ def open_candidate(
         config = plan_conversion(checkpoint, found, options).config
     model, train_args = build_model(config, source)
     fill_model(model, state, source)
-    speech2text = BlankSkipSpeech2Text.from_model(model, train_args, fast=True)
-    speech2text.set_gate(conv_context=conv_context, attn_context=attn_context)
+    speech2text = BlankSkipSpeech2Text.from_model(
+        model, train_args, fast=True, search=search
+    )
     return Candidate(speech2text, found, model.encoder.possible_gates, converted)

@@ -251,13 +251,10 @@ def describe_model(speech2text: BlankSkipSpeech2Text) -> str:
         f"{encoder.output_size()}, {size:.1f} M parameters"
     )
     if speech2text.can_skip:
-        gates = ", ".join(str(g) for g in encoder.gate_layers)
-        words += (
-            f", gate after layer {gates}, blank_threshold {encoder.blank_threshold}, "
-            f"spike_extension {encoder.spike_extension}, "
-            f"conv_context {encoder.conv_context}, "
-            f"attn_context {encoder.attn_context}"
-        )
+        given = encoder.gate_options.given()
+        gates = ", ".join(map(str, given.pop("gate_layers")))
+        others = ", ".join(f"{name} {value}" for name, value in given.items())
+        words += f", gate after layer {gates}, {others}"
     return words
 
 

@@ -17,15 +17,19 @@ from espnet_blankskip.checkpoint.model_checks import (
     check_has_ctc,
     model_sample_rate,
 )
+from espnet_blankskip.decoding.decode_config import take_options
 from espnet_blankskip.decoding.kept_frames import encoder_layers
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.search import build_search
+from espnet_blankskip.decoding.search_options import SearchOptions
 from espnet_blankskip.decoding.time_stamps import frame_clock, shortest_input
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.inference.detokenization import token_writer
 from espnet_blankskip.inference.long_audio import Windowing
 from espnet_blankskip.inference.run_time_gate import RunTimeGate
 from espnet_blankskip.inference.transcription import Transcriber
 from espnet_blankskip.inference.window_scoring import score_recordings
+from espnet_blankskip.option_values import checked_count, checked_number
 
 WINDOW_SECONDS = 30.0
 OVERLAP_SECONDS = 4.0
@@ -53,22 +57,10 @@ class BlankSkipSpeech2Text(RunTimeGate):
             task with a CTC will do; of a hybrid one the CTC part is used.
         device: "cpu", "cuda" or "cuda:N".
         dtype: "float32", "float64" or "bfloat16".
-        mode: "skipping", "dense" (every frame runs through every layer) or
-            "intermediate" (every frame stops at the first gate); None: skipping
-            where the encoder has a gate, else dense.
-        blank_threshold: Blank probability above which a frame is skipped; None
-            keeps the value of the training config.
-        spike_extension: Frames kept on both sides of a spike; None as above.
+        gate: How deep frames run; None: as the training config says. A gate layer
+            must be among the encoder's `possible_gates`.
+        search: What is searched for; None: greedy search.
         weights_only: Refuse checkpoints with pickled objects.
-        gate_layers: Gates to use, among the encoder's `possible_gates`; None as above.
-        conv_context: What the convolution sees at a skipped frame; None as above.
-        attn_context: Whether skipped frames are attended to; None as above.
-        beam_size: 1 searches greedily, more by prefix beam search.
-        nbest: Hypotheses to return.
-        lm_file: n-gram language model (ARPA or KenLM binary).
-        lexicon: File of words and their tokens; only these words are recognized.
-        lm_weight: Weight of the language model's log-probability.
-        word_score: Added for every word.
         batch_size: Utterances, or windows of one long recording, at a time; None:
             1 on a CPU, where batches gain nothing, 16 on a GPU.
         channel: Channel of multi-channel audio, counted from 0; None averages them.
@@ -78,8 +70,11 @@ class BlankSkipSpeech2Text(RunTimeGate):
         fast: Use the exact rewrites of `accelerate`.
         loaded: Model and training arguments that are already in memory, instead of
             the two files.
+        **options: Options of `GateOptions` and `SearchOptions` by name, over `gate`
+            and `search`: `mode`, `blank_threshold`, `beam_size`, `lm_file`, ...
 
     Raises:
+        TypeError: An option that is none.
         FileNotFoundError, ValueError: See `load_asr_model`; also an option out of
             its range, one that this encoder does not have, or a model without CTC.
 
@@ -96,26 +91,20 @@ class BlankSkipSpeech2Text(RunTimeGate):
         asr_model_file: Union[str, Path, None] = None,
         device: str = "cpu",
         dtype: str = "float32",
-        mode: Optional[str] = None,
-        blank_threshold: Optional[float] = None,
-        spike_extension: Optional[int] = None,
+        gate: Optional[GateOptions] = None,
+        search: Optional[SearchOptions] = None,
         weights_only: bool = True,
-        gate_layers: Optional[Sequence[int]] = None,
-        conv_context: Optional[str] = None,
-        attn_context: Optional[str] = None,
-        beam_size: int = 1,
-        nbest: int = 1,
-        lm_file: Union[str, Path, None] = None,
-        lexicon: Union[str, Path, None] = None,
-        lm_weight: float = 0.5,
-        word_score: float = 0.0,
         batch_size: Optional[int] = None,
         channel: Optional[int] = None,
         window_seconds: float = WINDOW_SECONDS,
         overlap_seconds: float = OVERLAP_SECONDS,
         fast: bool = True,
         loaded: Optional[Tuple[torch.nn.Module, object]] = None,
+        **options,
     ):
+        gate, search, unknown = take_options(options, gate, search)
+        if unknown:
+            raise TypeError(f"{', '.join(unknown)}: no option of {type(self).__name__}")
         check_device(device, dtype)
         if dtype == "bfloat16" and not fast:
             raise ValueError("dtype=bfloat16 needs fast=True, which knows where it may")
@@ -135,37 +124,32 @@ class BlankSkipSpeech2Text(RunTimeGate):
             accelerate(model, "bfloat16" if dtype == "bfloat16" else None)
         self.asr_model = model
         self.device, self.dtype = device, dtype
-        self.set_mode(mode)
-        self.set_gate(
-            blank_threshold, spike_extension, gate_layers, conv_context, attn_context
-        )
+        self.set_mode(gate.mode)
+        self.set_gate(gate)
+        self.search_options = search
         self.token_list = list(model.token_list)
         self.num_layers = encoder_layers(model.encoder)
         self.sample_rate = model_sample_rate(self.asr_train_args)
         self.min_samples = shortest_input(model)
         self.clock = frame_clock(model, self.sample_rate)
         on_gpu = torch.device(device).type == "cuda"
-        default_size = GPU_BATCH_SIZE if on_gpu else 1
-        self.batch_size = _checked(default_size if batch_size is None else batch_size)
+        if batch_size is None:
+            batch_size = GPU_BATCH_SIZE if on_gpu else 1
+        self.batch_size = checked_count("batch_size", batch_size, 1)
+        if channel is not None:
+            channel = checked_count("channel", channel)
         self.reader = AudioReader(self.sample_rate, channel)
+        window_seconds = checked_number("window_seconds", window_seconds)
         # A front-end that does not tell its hop hears audio as a whole.
         self.windowing = Windowing.of_seconds(
             window_seconds if self.clock else float("inf"),
-            overlap_seconds,
+            checked_number("overlap_seconds", overlap_seconds),
             round(self.clock.shift * self.sample_rate) if self.clock else 1,
             self.sample_rate,
         )
         self._transcribe = Transcriber(
-            build_search(
-                self.token_list,
-                beam=beam_size,
-                nbest=nbest,
-                lm=lm_file,
-                lexicon=lexicon,
-                lm_weight=lm_weight,
-                word_score=word_score,
-            ),
-            nbest,
+            build_search(self.token_list, search),
+            search.nbest,
             self.token_list,
             token_writer(self.asr_train_args),
             getattr(self.asr_train_args, "token_type", None) or "word",
@@ -205,13 +189,14 @@ class BlankSkipSpeech2Text(RunTimeGate):
         train_args,
         mode: Optional[str] = None,
         fast: bool = False,
+        **options,
     ) -> "BlankSkipSpeech2Text":
         """Wrap a model that is already in memory, by default exactly as it is.
 
         Args:
             asr_model: Model with its weights.
             train_args: Training arguments it was built from (a Namespace).
-            mode: As in the constructor.
+            mode, **options: As in the constructor.
             fast: As in the constructor; it changes the model in place.
         """
         weight = next(asr_model.parameters())
@@ -221,6 +206,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
             mode=mode,
             fast=fast,
             loaded=(asr_model.eval(), train_args),
+            **options,
         )
 
     def __call__(
@@ -284,7 +270,9 @@ class BlankSkipSpeech2Text(RunTimeGate):
         """
         if on_error not in ("raise", "return"):
             raise ValueError(f"on_error={on_error} must be raise or return")
-        size = self.batch_size if batch_size is None else _checked(batch_size)
+        size = self.batch_size
+        if batch_size is not None:
+            size = checked_count("batch_size", batch_size, 1)
         results: Dict[int, Result] = {}
 
         def fail(i: int, error: BadAudio) -> None:
@@ -318,12 +306,6 @@ class BlankSkipSpeech2Text(RunTimeGate):
             result = self._transcribe((w[1:] for w in windows), audios[i])
             results.setdefault(i, result)  # unless its audio turned out to be bad
         return [results[i] for i in range(total)]
-
-
-def _checked(batch_size: int) -> int:
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} must be at least 1")
-    return batch_size
 
 
 def _weight_dtype(dtype: str) -> str:
