@@ -62,7 +62,11 @@ def get_parser():
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--log_level", default="INFO", type=str.upper, help="of Python's log (INFO)"
+        "--log_level",
+        default="INFO",
+        type=str.upper,
+        metavar="LEVEL",
+        help="of Python's log (INFO)",
     )
     parser.add_argument(
         "--output_dir", required=True, metavar="DIR", help="folder of the results"
@@ -70,7 +74,7 @@ def get_parser():
     parser.add_argument(
         "--ngpu", type=int, default=0, choices=(0, 1), help="GPUs to decode on (0)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of torch (0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of torch (0)")
     parser.add_argument(
         "--dtype",
         default="float32",
@@ -81,6 +85,7 @@ def get_parser():
         "--num_workers",
         type=int,
         default=1,
+        metavar="N",
         help="taken as asr_inference takes it; audio is read by the decoding process "
         "(1)",
     )

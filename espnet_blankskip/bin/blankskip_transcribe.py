@@ -58,7 +58,7 @@ def get_parser() -> CommandParser:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="write the output anew, instead of only what it lacks",
+        help="write the output anew (write only what it lacks)",
     )
     add_decoding_options(parser)
     parser.add_argument(

@@ -77,9 +77,12 @@ class OneLineErrors:
                 " (the layers of one list are joined: 4,8)" if word.isdigit() else ""
             )
             return f"unexpected argument '{word}'{joined}"
-        known = [*self._option_string_actions, *self.aliases]
-        near = difflib.get_close_matches(word, known, n=1)
-        return f"no option {word}" + (f"; did you mean {near[0]}?" if near else "")
+        known = {name: [name] for name in self._option_string_actions}
+        near = difflib.get_close_matches(word, {**self.aliases, **known}, n=1)
+        if not near:
+            return f"no option {word}"
+        meant = " ".join({**self.aliases, **known}[near[0]])
+        return f"no option {word}; did you mean {meant}?"
 
     @contextmanager
     def naming_options(self) -> Iterator[None]:

@@ -336,7 +336,7 @@ def test_stock_conformer_is_read_densely(tmp_path, speech):
 def test_wrong_gate_option_names_its_range(files):
     with pytest.raises(ValueError, match="blank_threshold=0.2 must be at least 0.5"):
         BlankSkipSpeech2Text(*files, blank_threshold=0.2)
-    with pytest.raises(ValueError, match="mode=fast must be one of skipping"):
+    with pytest.raises(ValueError, match="mode=fast must be one of: skipping"):
         BlankSkipSpeech2Text(*files, mode="fast")
     with pytest.raises(TypeError, match="blank_treshold: no option of BlankSkip"):
         BlankSkipSpeech2Text(*files, blank_treshold=0.9)
