@@ -161,8 +161,12 @@ defaults=(
 )
 
 if "${in_tree}"; then
+    if [[ " ${options[*]-} " == *" --help "* ]]; then
+        echo "run.sh takes --corpus (here ${corpus}), and asr.sh's options below with" \
+            "these defaults: ${defaults[*]@Q}"
+    fi
     check_tree
     exec ./asr.sh "${defaults[@]}" "${options[@]+"${options[@]}"}"
 fi
-exec python3 -m espnet_blankskip.recipe \
+exec python3 -m espnet_blankskip.recipe --corpus "${corpus}" \
     "${defaults[@]}" "${options[@]+"${options[@]}"}"

@@ -25,8 +25,8 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from tqdm import tqdm
 
 from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
-from espnet_blankskip.bin.command_parser import OneLineErrors
 from espnet_blankskip.bin.recognition_options import GATE, MODE, SEARCH, add_options
+from espnet_blankskip.command_parser import OneLineErrors
 from espnet_blankskip.decoding.decode_config import take_options
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.search_options import SEARCH_OPTIONS, SearchOptions

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
-from espnet_blankskip.bin.command_parser import CommandParser
 from espnet_blankskip.bin.recognition_options import (
     CHECKPOINT,
     GATE,
@@ -20,6 +19,7 @@ from espnet_blankskip.bin.recognition_options import (
     add_options,
     decoding_options,
 )
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.decoding.decode_config import take_options
 from espnet_blankskip.gate_options import GATE_OPTIONS
 from espnet_blankskip.option_values import as_number, checked_count

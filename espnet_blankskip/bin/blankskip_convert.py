@@ -3,8 +3,8 @@
 import os
 from typing import List
 
-from espnet_blankskip.bin.command_parser import CommandParser
 from espnet_blankskip.bin.recognition_options import CHECKPOINT, GATE, add_options
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.gate_options import GATE_OPTIONS
 from espnet_blankskip.terminal import quiet_import
 

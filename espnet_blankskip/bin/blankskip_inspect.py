@@ -3,8 +3,8 @@
 import json
 from typing import List
 
-from espnet_blankskip.bin.command_parser import CommandParser
 from espnet_blankskip.bin.recognition_options import CHECKPOINT
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.terminal import quiet_import
 
 

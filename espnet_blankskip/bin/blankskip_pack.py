@@ -2,7 +2,7 @@
 
 from typing import List
 
-from espnet_blankskip.bin.command_parser import CommandParser
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.terminal import quiet_import
 
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from espnet_blankskip.bin.command_parser import CommandParser
 from espnet_blankskip.bin.recognition_options import (
     ALIASES,
     DECODING,
@@ -14,6 +13,7 @@ from espnet_blankskip.bin.recognition_options import (
     add_model_option,
     decoding_options,
 )
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.option_values import as_number, checked_count, checked_number
 from espnet_blankskip.terminal import quiet_import
 

@@ -9,7 +9,6 @@ import sys
 from typing import Any, Dict, Iterator, List, Sequence
 
 from espnet_blankskip.audio.sources import is_pipe
-from espnet_blankskip.bin.command_parser import CommandParser, UsageError
 from espnet_blankskip.bin.recognition_options import (
     ALIASES,
     DECODING,
@@ -17,6 +16,7 @@ from espnet_blankskip.bin.recognition_options import (
     add_model_option,
     decoding_options,
 )
+from espnet_blankskip.command_parser import CommandParser, UsageError
 from espnet_blankskip.option_values import checked_count
 from espnet_blankskip.transcripts.inputs import Utterance, list_utterances
 from espnet_blankskip.transcripts.records import Outcome

@@ -8,7 +8,7 @@ import argparse
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Sequence
 
-from espnet_blankskip.bin.command_parser import CommandParser, UsageError
+from espnet_blankskip.command_parser import CommandParser, UsageError
 from espnet_blankskip.decoding.decode_config import read_decode_config, take_options
 from espnet_blankskip.gate_options import ATTN_CONTEXTS, CONV_CONTEXTS, MODES
 

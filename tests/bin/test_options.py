@@ -8,10 +8,11 @@ import pytest
 
 from espnet_blankskip.bin import asr_decode
 from espnet_blankskip.bin.blankskip import COMMANDS, main
-from espnet_blankskip.bin.command_parser import CommandParser, UsageError
 from espnet_blankskip.bin.recognition_options import DECODING, decoding_options
+from espnet_blankskip.command_parser import CommandParser, UsageError
 from espnet_blankskip.decoding.decode_config import read_decode_config
 from espnet_blankskip.decoding.search_options import SEARCH_OPTIONS
+from espnet_blankskip.evaluation import report
 from espnet_blankskip.gate_options import GATE_OPTIONS
 
 PARSERS = {
@@ -19,6 +20,7 @@ PARSERS = {
     for verb, (module, _) in COMMANDS.items()
 }
 PARSERS["asr_decode"] = asr_decode.get_parser
+PARSERS["report"] = report.get_parser
 
 
 @pytest.mark.parametrize("command", PARSERS)

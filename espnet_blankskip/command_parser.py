@@ -89,11 +89,11 @@ class OneLineErrors:
         """Let errors inside name options as they were typed, and point to --help.
 
         Raises:
-            UsageError: in place of a ``ValueError`` that names an option.
+            UsageError: in place of a ``ValueError`` or ``OSError`` that names one.
         """
         try:
             yield
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             message = self.as_typed(str(error))
             if message == str(error):
                 raise
