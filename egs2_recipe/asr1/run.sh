@@ -36,7 +36,8 @@ while [ $# -gt 0 ]; do
             shift ;;
         *)
             # Every other option has one value, which may look like an option.
-            options+=("$1")
+            # The blankskip commands call asr.sh's --inference_config --decode-config.
+            options+=("${1/#--decode[-_]config/--inference_config}")
             shift
             if [ $# -gt 0 ] && [[ "${options[-1]}" != *=* ]]; then
                 options+=("$1")

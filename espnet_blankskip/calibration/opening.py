@@ -1,5 +1,6 @@
 """Open any checkpoint so that its gates can be tried, without writing anything."""
 
+import shlex
 from dataclasses import dataclass
 from typing import List, Optional
 
@@ -55,7 +56,8 @@ def open_candidate(source: str, search: Optional[SearchOptions] = None) -> Candi
         half = max(1, found.layers // 2)
         raise CheckpointError(
             f"{source}: no layer has an intermediate CTC, so there is no gate to "
-            f"calibrate (blankskip convert --gate-layers {half} makes one)"
+            f"calibrate (blankskip convert {shlex.quote(source)} DST --gate-layers "
+            f"{half} makes one)"
         )
     check_loadable(checkpoint, found)
     config, converted = checkpoint.config, not found.gate_layers

@@ -1,5 +1,6 @@
 """``blankskip inspect``: what a checkpoint is and what can be skipped in it."""
 
+import shlex
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -20,6 +21,8 @@ SKIP_NOW = "skip at once"
 TRAIN_GATE = "needs a gate layer trained"
 DENSE_ONLY = "dense only"
 KEPT_RATIOS = (0.2, 0.3, 0.5)
+#: What an untrained checkpoint loses is words; these win most of them back.
+_WITHOUT_TRAINING = "--attn-context all --spike-extension 2"
 
 
 @dataclass
@@ -32,6 +35,8 @@ class Inspection:
         problems: what would stop this checkpoint from loading here.
         gates: layers at which a trained intermediate CTC can gate now.
         trainable_gates: layers at which a gate could be trained.
+        untrained: whether it has never been trained with skipping, as far as its files
+            tell.
         speed_up: estimates of ``cost.speed_ups``.
     """
 
@@ -56,6 +61,7 @@ class Inspection:
     verdict: str
     gates: List[int]
     trainable_gates: List[int]
+    untrained: bool
     reasons: List[str] = field(default_factory=list)
     problems: List[str] = field(default_factory=list)
     speed_up: List[Dict[str, float]] = field(default_factory=list)
@@ -132,6 +138,7 @@ def look_inside(
         verdict=verdict,
         gates=gates,
         trainable_gates=trainable,
+        untrained=not configured or checkpoint.was_only_converted,
         reasons=reasons,
         problems=_problems(checkpoint, state),
     )
@@ -207,18 +214,26 @@ def describe(found: Inspection) -> str:
 
 
 def _advice(found: Inspection) -> str:
+    source = shlex.quote(found.source)
     if found.verdict == SKIP_NOW and found.gate_layers:
-        return f" (gates {_listed(found.gate_layers)} are in its config)"
+        gates = f" (gates {_listed(found.gate_layers)} are in its config"
+        if not found.untrained:
+            return gates + ")"
+        return (
+            f"{gates}, and it was not trained with skipping: decode with "
+            f"{_WITHOUT_TRAINING}, or let blankskip calibrate choose)"
+        )
     if found.verdict == SKIP_NOW:
         return (
-            f" with a gate at {_listed(found.gates)}: blankskip convert --gate-layers "
-            f"{found.gates[0]}, no training needed to try"
+            f" with a gate at {_listed(found.gates)}, no training needed to try: "
+            f"blankskip convert {source} DST --gate-layers {found.gates[0]} "
+            f"{_WITHOUT_TRAINING}; blankskip calibrate measures what it costs"
         )
     if found.verdict == TRAIN_GATE:
         half = max(1, found.layers // 2)
         return (
-            f": no layer has an intermediate CTC; blankskip convert --gate-layers "
-            f"{half} writes a warm start for fine-tuning"
+            f": no layer has an intermediate CTC; blankskip convert {source} DST "
+            f"--gate-layers {half} writes a warm start for fine-tuning"
         )
     return " (no frame can skip a layer)"
 

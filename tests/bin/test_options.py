@@ -37,7 +37,10 @@ def test_help_is_complete(command):
         told = re.search(r"\(([^()]+)\)$", action.help)
         assert told, f"{name}: its default is not told"
         default = action.default
-        if default not in (None, False) and action.dest not in ("beam_size", "nbest"):
+        if default not in (None, False, []) and action.dest not in (
+            "beam_size",
+            "nbest",
+        ):
             listed = default if isinstance(default, tuple) else [default]
             shown = [f"{d:g}" if isinstance(d, float) else str(d) for d in listed]
             assert told[1] == " ".join(shown), name

@@ -1,6 +1,7 @@
 """`blankskip calibrate` measures, draws, advises, and says what it cannot use."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from tiny_experiment import ENCODER_CONF, write_experiment
 
 from espnet_blankskip.bin import asr_decode, blankskip
+from espnet_blankskip.calibration import frontier
 
 RATE = 8000
 FAST = ["--timing-seconds", "0", "--spike-extension", "0"]
@@ -140,6 +142,43 @@ def test_decode_config_is_one_that_decoding_takes(own, data, tmp_path):
     assert (tmp_path / "1best_recog" / "depth").read_text().startswith("utt0 ")
     wrong = [str(c) for c in command] + ["--gate_layers", "3"]
     assert asr_decode.main(wrong) == 2  # no CTC at layer 3
+
+
+@pytest.mark.parametrize("kind", ["skipping", "stock"])
+def test_suggested_commands_reproduce_the_table(
+    kind, data, tmp_path, monkeypatch, capsys
+):
+    """Pasted into a shell as they stand, from a folder with a blank in its name."""
+    monkeypatch.chdir(tmp_path)
+    conf = interctc([2], layers=[2, 3]) if kind == "skipping" else interctc()
+    write_experiment(Path("my exp"), skipping=kind == "skipping", encoder_conf=conf)
+    Path("wav.scp").write_text(f"utt0 {data / 'utt0.wav'}\n")
+    gates, threshold = ("3", "0.7") if kind == "skipping" else ("1,2", "0.6")
+
+    def skip_so(dense, layers, points, *_):
+        return frontier.Verdict(frontier.SKIP, "it is a test", points[0])
+
+    monkeypatch.setattr(frontier, "judge", skip_so)
+    options = ["--data", "wav.scp", "--timing-seconds", "0", "--output", "new dir"]
+    options += ["--gate-layers", gates, "--blank-threshold", threshold]
+    options += ["--spike-extension", "0", "--conv-context", "zero"]
+    options += ["--attn-context", "all", "--beam-size", "2"]
+    assert calibrate("my exp", *options) == 0
+    point = json.loads(Path("new dir/points.json").read_text())["points"][0]
+    assert 0 < point["kept"] < 100
+
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith("blankskip ")]
+    verbs = ["transcribe"] if kind == "skipping" else ["convert", "transcribe"]
+    assert [command[1] for command in commands] == verbs
+    commands[-1][commands[-1].index("AUDIO")] = str(data / "utt0.wav")
+    commands[-1] += ["--format", "jsonl"]
+    for command in commands:
+        assert blankskip.main(command[1:]) == 0
+    recognized = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert 100 * recognized["kept"] == pytest.approx(point["kept"], abs=0.01)
+    written = yaml.safe_load(Path("new dir/decode_calibrated.yaml").read_text())
+    assert written["beam_size"] == 2 and written["attn_context"] == "all"
 
 
 def bad(*options, **files):
