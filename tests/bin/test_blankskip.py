@@ -57,7 +57,8 @@ def test_an_interrupt_is_one_line_and_status_130(words, tmp_path):
             sent = True
             process.send_signal(signal.SIGINT)
     assert (process.wait(), sent) == (130, True), said
-    assert said == [f"blankskip {words[0]}: interrupted\n"]
+    ours = [line for line in said if "Flash Attention" not in line]  # ESPnet's
+    assert ours == [f"blankskip {words[0]}: interrupted\n"]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,14 @@ def test_options_are_called_what_yaml_and_python_call_them(command):
         assert "--decode-config" in {*parser._option_string_actions, *parser.aliases}
 
 
+def test_the_page_of_options_has_them_all(pytestconfig):
+    page = (pytestconfig.rootpath / "docs/pages/options.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)`[^|]*\|([^|]*)\|", page, re.MULTILINE))
+    assert {*DECODING, "batch_size"} == set(rows)
+    for name in DECODING:
+        assert f"`--{name.replace('_', '-')}" in rows[name]
+
+
 @pytest.fixture
 def parser():
     built = CommandParser("tool", "Does it.", "tool --mode dense")
