@@ -159,7 +159,7 @@ def decode_set(args) -> int:
     )
     args.nbest = search.nbest
     if gate.unused():
-        logging.warning(f"{', '.join(gate.unused())}: no effect with mode={gate.mode}")
+        logger.warning(f"{', '.join(gate.unused())}: no effect with mode={gate.mode}")
     paths = read_utterance_list(args.data_path_and_name_and_type, args.key_file)
     speech2text = _build(args, gate, search)
 
