@@ -5,6 +5,8 @@ import signal
 import sys
 from typing import Callable, Tuple
 
+from espnet_blankskip.terminal import one_line
+
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 #: What a file that a command line names may be to blame for.
 UNUSABLE_FILES = (
@@ -70,5 +72,5 @@ def run_command(
 
 
 def _end(name: str, why, status: int) -> int:
-    print(f"{name}: {' '.join(str(why).split())}", file=sys.stderr)
+    print(f"{name}: {one_line(why)}", file=sys.stderr)
     return status

@@ -23,6 +23,9 @@ from espnet_blankskip.transcripts.records import Outcome
 from espnet_blankskip.transcripts.run import CannotWrite, Run
 from espnet_blankskip.transcripts.writers import FORMATS, open_writer
 
+#: Formats with room for one hypothesis.
+ONE_BEST = ("text", "srt", "vtt")
+
 
 def get_parser() -> CommandParser:
     """Return the parser."""
@@ -109,6 +112,8 @@ def transcribe(args: argparse.Namespace, options: Dict[str, Any]) -> int:
             f"{args.output}: {len(utterances) - len(waiting)} of {len(utterances)} are "
             "there already (--overwrite does them again)"
         )
+    if args.format in ONE_BEST and options.get("nbest", 1) not in (1, "1"):
+        _say(f"--format {args.format} writes the best of {options['nbest']} hypotheses")
     run = Run(writer, len(waiting), _say)
     try:
         run.take(_decode(waiting, args, options))

@@ -9,6 +9,7 @@ import yaml
 
 from espnet_blankskip.decoding.search_options import SEARCH_OPTIONS, SearchOptions
 from espnet_blankskip.gate_options import GATE_OPTIONS, GateOptions
+from espnet_blankskip.terminal import one_line
 
 #: Further options of `BlankSkipSpeech2Text` that a decode config may have.
 MORE_OPTIONS = ("batch_size", "dtype")
@@ -57,7 +58,7 @@ def read_decode_config(path: Union[str, Path]) -> Dict[str, Any]:
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{path}: {one_line(error)}") from None
     if not isinstance(values, dict):
         raise ValueError(f"{path}: not a list of `option: value` lines")
     known = (*GATE_OPTIONS, *SEARCH_OPTIONS, *MORE_OPTIONS)
