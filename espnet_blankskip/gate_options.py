@@ -141,3 +141,6 @@ _CHECKS = {
     "attn_context": lambda value: check_choice("attn_context", value, ATTN_CONTEXTS),
     "mode": lambda value: check_choice("mode", value, MODES),
 }
+
+#: Those of an encoder that is built without any.
+DEFAULTS = GateOptions((), 0.95, 1, "stale", "kept")

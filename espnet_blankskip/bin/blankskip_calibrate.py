@@ -19,6 +19,7 @@ from espnet_blankskip.bin.recognition_options import (
     add_options,
     decoding_options,
 )
+from espnet_blankskip.calibration.grid import ATTENTION, GRIDS, MAX_POINTS
 from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.decoding.decode_config import take_options
 from espnet_blankskip.gate_options import GATE_OPTIONS
@@ -34,10 +35,10 @@ ALIASES = {
 #: What is tried where nothing is given.
 TRIED = {
     "gate_layers": "every layer with an intermediate CTC, one at a time",
-    "blank_threshold": "0.5 0.8 0.9 0.95 0.98 0.99 0.999; fewer with many gates",
-    "spike_extension": "0 1 2 3; fewer with many gates",
+    "blank_threshold": f"{' '.join(map(str, GRIDS[0][0]))}; fewer with many gates",
+    "spike_extension": f"{' '.join(map(str, GRIDS[0][1]))}; fewer with many gates",
     "conv_context": "as trained",
-    "attn_context": "kept all",
+    "attn_context": " ".join(ATTENTION),
 }
 SEARCHED = [option.name for option in SEARCH if option.name != "nbest"]
 
@@ -66,9 +67,9 @@ def get_parser() -> CommandParser:
     add_options(parser, GATE, several=GATE_OPTIONS, defaults=TRIED)
     parser.add_argument(
         "--max-points",
-        default=64,
+        default=MAX_POINTS,
         metavar="N",
-        help="refuse a larger grid; the default grid shrinks to it (64)",
+        help=f"refuse a larger grid; the default grid shrinks to it ({MAX_POINTS})",
     )
     parser.add_argument(
         "--max-wer-loss",

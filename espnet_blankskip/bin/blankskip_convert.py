@@ -5,7 +5,7 @@ from typing import List
 
 from espnet_blankskip.bin.recognition_options import CHECKPOINT, GATE, add_options
 from espnet_blankskip.command_parser import CommandParser
-from espnet_blankskip.gate_options import GATE_OPTIONS
+from espnet_blankskip.gate_options import DEFAULTS
 from espnet_blankskip.terminal import quiet_import
 
 
@@ -20,7 +20,7 @@ def get_parser() -> CommandParser:
     )
     parser.add_argument("source", help=CHECKPOINT)
     parser.add_argument("target", help="new experiment folder")
-    kept = dict.fromkeys(GATE_OPTIONS, "the checkpoint's, else as for a new encoder")
+    kept = {n: f"the checkpoint's, else {v}" for n, v in DEFAULTS.given().items()}
     add_options(parser, GATE, defaults={**kept, "gate_layers": "required"})
     parser.add_argument(
         "--gate-head",

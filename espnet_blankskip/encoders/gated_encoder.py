@@ -15,9 +15,7 @@ from espnet_blankskip.encoders.options import (
     checked_warmup_steps,
 )
 from espnet_blankskip.gate import BlankGate
-from espnet_blankskip.gate_options import GateOptions, Layers, check_choice
-
-DEFAULTS = GateOptions((), 0.95, 1, "stale", "kept")
+from espnet_blankskip.gate_options import DEFAULTS, GateOptions, Layers, check_choice
 
 
 class GatedEncoder:

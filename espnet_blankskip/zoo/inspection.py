@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import torch
 
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.zoo import support
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.cost import UTTERANCE_FRAMES, encoder_cost, speed_ups
@@ -107,7 +108,7 @@ def look_inside(
     model_conf = config.get("model_conf") or {}
     reasons = support.obstacles(checkpoint, state)
     interctc = _numbers(options.get("interctc_layer_idx"))
-    configured = _numbers(options.get("gate_layers"))
+    configured = list(GateOptions(options.get("gate_layers")).gate_layers or ())
     layers = count_layers(state)
     head = head_shape(state)
 
