@@ -1,4 +1,4 @@
-"""Makes the plugin's encoders and model known to ESPnet's ASR and S2T tasks.
+"""Makes the plugin's encoders and model known to ESPnet's tasks.
 
 ESPnet finds classes in plain dictionaries of its task modules, and importing one of
 them takes ten seconds. So ``register()`` fills the dictionaries of the tasks that are
@@ -12,7 +12,14 @@ import sys
 ASR_TASK = "espnet2.tasks.asr"
 S2T_CTC_TASK = "espnet2.tasks.s2t_ctc"
 # the class that ends each module: where it exists, the module is loaded
-TASK_CLASSES = {ASR_TASK: "ASRTask", S2T_CTC_TASK: "S2TTask"}
+TASK_CLASSES = {
+    ASR_TASK: "ASRTask",
+    S2T_CTC_TASK: "S2TTask",
+    "espnet2.tasks.slu": "SLUTask",
+    "espnet2.tasks.s2t": "S2TTask",
+    "espnet2.tasks.st": "STTask",
+    "espnet2.tasks.asr_transducer": "ASRTransducerTask",
+}
 
 
 def register() -> None:
@@ -27,10 +34,14 @@ def register() -> None:
 
 def _add_classes(task) -> None:
     from espnet_blankskip.encoders import ENCODERS, S2T_ENCODERS
+    from espnet_blankskip.encoders.other_tasks import add_to_task
     from espnet_blankskip.model import BlankSkipASRModel
 
     if task.__name__ == S2T_CTC_TASK:
         task.encoder_choices.classes.update(S2T_ENCODERS)
+        return
+    if task.__name__ != ASR_TASK:
+        add_to_task(task, ENCODERS)
         return
     task.encoder_choices.classes.update(ENCODERS)
     task.model_choices.classes["blankskip"] = BlankSkipASRModel

@@ -121,6 +121,11 @@ _PARTS = {
         "TransformerDecoder",
     ),
     ("model", "espnet"): ("espnet2.asr.espnet_model", "ESPnetASRModel"),
+    ("model", "espnet_ctc"): ("espnet2.s2t.espnet_ctc_model", "ESPnetS2TCTCModel"),
+    ("promptencoder", "transformer"): (
+        "espnet2.asr.encoder.transformer_encoder",
+        "TransformerEncoder",
+    ),
 }
 
 # run as a process, because it names files relative to the folder it runs in
@@ -186,6 +191,7 @@ def asr_task():
 
 def s2t_ctc_task():
     """Return ESPnet's ``S2TTask`` class for OWSM-CTC; as slow to import as ASR's."""
+    asr_task()  # quietly, what the two share
     from espnet2.tasks.s2t_ctc import S2TTask
 
     return S2TTask

@@ -25,7 +25,13 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from tqdm import tqdm
 
 from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
-from espnet_blankskip.bin.recognition_options import GATE, MODE, SEARCH, add_options
+from espnet_blankskip.bin.recognition_options import (
+    GATE,
+    MODE,
+    SEARCH,
+    add_options,
+    add_prompt_options,
+)
 from espnet_blankskip.command_parser import OneLineErrors
 from espnet_blankskip.decoding.decode_config import take_options
 from espnet_blankskip.decoding.recognition import Recognition
@@ -115,6 +121,7 @@ def get_parser():
         "--batch_size", default=1, metavar="N", help="utterances at a time (1)"
     )
     add_options(parser, [MODE, *GATE, *SEARCH], defaults={"mode": "skipping"}, join="_")
+    add_prompt_options(parser, ("--lang_sym", "--task_sym"))  # as in s2t_inference
     parser.set_defaults(mode="skipping", beam_size=1, nbest=1)
     return parser
 
@@ -252,6 +259,8 @@ def _build(args, gate: GateOptions, search: SearchOptions):
         dtype=args.dtype,
         gate=replace(gate, **dict.fromkeys(gate.unused())),
         search=search,
+        lang_sym=given(args.lang_sym),
+        task_sym=given(args.task_sym),
     )
 
 

@@ -14,9 +14,12 @@ from typing import Any, Dict, List, Sequence
 from espnet_blankskip.bin.recognition_options import (
     CHECKPOINT,
     GATE,
+    PROMPT,
+    PROMPT_ALIASES,
     SEARCH,
     add_decode_config,
     add_options,
+    add_prompt_options,
     decoding_options,
 )
 from espnet_blankskip.calibration.grid import ATTENTION, GRIDS, MAX_POINTS
@@ -31,6 +34,7 @@ DEFAULT_MAX_UTTERANCES = 200
 ALIASES = {
     "--thresholds": ["--blank-threshold"],
     "--spike-extensions": ["--spike-extension"],
+    **PROMPT_ALIASES,
 }
 #: What is tried where nothing is given.
 TRIED = {
@@ -41,6 +45,7 @@ TRIED = {
     "attn_context": " ".join(ATTENTION),
 }
 SEARCHED = [option.name for option in SEARCH if option.name != "nbest"]
+DECODING = [*SEARCHED, *PROMPT]
 
 
 def get_parser() -> CommandParser:
@@ -95,6 +100,7 @@ def get_parser() -> CommandParser:
     )
     add_decode_config(parser)
     add_options(parser, [option for option in SEARCH if option.name in SEARCHED])
+    add_prompt_options(parser)
     parser.add_argument(
         "--output",
         default="calibration",
@@ -120,7 +126,7 @@ def main(argv: List[str]) -> int:
     command = shlex.join(["blankskip", "calibrate", *argv])
     with parser.naming_options():
         check_options(args)
-        return run(args, decoding_options(parser, args, SEARCHED), command)
+        return run(args, decoding_options(parser, args, DECODING), command)
 
 
 def run(args: argparse.Namespace, options: Dict[str, Any], command: str) -> int:
@@ -209,7 +215,8 @@ def calibrate(args: argparse.Namespace, options: Dict[str, Any], command: str):
     gate, search, others = take_options(options)
     if others.get("dtype", "float32") != "float32":
         raise ValueError(f"dtype={others['dtype']}: calibrate measures float32 alone")
-    candidate = open_candidate(args.checkpoint, search)
+    prompt = {name: others[name] for name in PROMPT if name in others}
+    candidate = open_candidate(args.checkpoint, search=search, **prompt)
     tried = {name: [value] for name, value in gate.given().items() if name != "mode"}
     for option in GATE:
         if getattr(args, option.name) is not None:

@@ -13,6 +13,8 @@ from espnet_blankskip.decoding.decode_config import read_decode_config, take_opt
 from espnet_blankskip.gate_options import ATTN_CONTEXTS, CONV_CONTEXTS, MODES
 
 CHECKPOINT = "experiment folder, zip, .pth file, unpacked folder or model-zoo tag"
+#: ESPnet calls them by the words of its prompt.
+PROMPT_ALIASES = {"--lang-sym": ["--lang"], "--task-sym": ["--task"]}
 #: What earlier versions called options of transcribe and show.
 ALIASES = {
     "--threshold": ["--blank-threshold"],
@@ -20,6 +22,7 @@ ALIASES = {
     "--intermediate": ["--mode", "intermediate"],
     "--beam": ["--beam-size"],
     "--lm": ["--lm-file"],
+    **PROMPT_ALIASES,
 }
 
 
@@ -102,12 +105,14 @@ SEARCH = (
 )
 
 
+PROMPT = ("lang_sym", "task_sym")
 #: Names of all options of decoding on a command line.
 DECODING = (
     *(option.name for option in (MODE, *GATE, *SEARCH)),
     "dtype",
     "channel",
     "device",
+    *PROMPT,
 )
 
 
@@ -150,6 +155,7 @@ def add_decoding_options(
     add_decode_config(parser)
     options = [o for o in (MODE, *GATE, *SEARCH) if o.name not in without]
     add_options(parser, options)
+    add_prompt_options(parser)
     parser.add_argument(
         "--dtype",
         choices=("float32", "float64", "bfloat16"),
@@ -161,6 +167,25 @@ def add_decoding_options(
         help="channel to hear, counted from 0 (the average of all)",
     )
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda or cuda:N (cpu)")
+
+
+def add_prompt_options(
+    parser: argparse.ArgumentParser, names: Sequence[str] = ("--lang", "--task")
+) -> None:
+    """Add the options that say what a model of OWSM-CTC's kind is asked for."""
+    lang, task = names
+    parser.add_argument(
+        lang,
+        dest="lang_sym",
+        metavar="ISO",
+        help="language of the speech such as eng, for OWSM-CTC (found out by it)",
+    )
+    parser.add_argument(
+        task,
+        dest="task_sym",
+        metavar="TASK",
+        help="asr, or a translation such as st_deu, for OWSM-CTC (asr)",
+    )
 
 
 def add_decode_config(parser: argparse.ArgumentParser) -> None:

@@ -35,11 +35,15 @@ def decode_config(
             f"WER {point.wer:.2f} % (dense {sweep.dense.wer:.2f} %), "
             f"{point.kept:.1f} % of the frames kept, {point.speed_up:.2f}x as fast."
         )
-        if candidate.converted:
+        if candidate.needs_conversion:
             command = convert_command(candidate, point)
             lines.append(f"For the converted checkpoint: {command}")
         values = point.setting.given()
-    values = {**values, "batch_size": 1, **candidate.speech2text.search_options.given()}
+    speech2text = candidate.speech2text
+    values = {**values, "batch_size": 1, **speech2text.search_options.given()}
+    for name in ("lang_sym", "task_sym"):  # what the calibration holds for
+        if getattr(speech2text, name) is not None:
+            values[name] = getattr(speech2text, name)
     comment = "".join(f"# {' '.join(line.split())}\n" for line in lines)
     return comment + yaml.safe_dump(values, sort_keys=False)
 
@@ -53,6 +57,6 @@ def convert_command(candidate: Candidate, point: Point) -> str:
 
 def transcribe_command(candidate: Candidate, config: Path) -> str:
     """Command that decodes by the decode config that was written."""
-    model = "DST" if candidate.converted else candidate.found.source
+    model = "DST" if candidate.needs_conversion else candidate.found.source
     options = ["--model", model, "--decode-config", str(config)]
     return shlex.join(["blankskip", "transcribe", "AUDIO", *options])

@@ -2,12 +2,11 @@
 
 import shlex
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import List
 
-from espnet_blankskip.decoding.search_options import SearchOptions
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.zoo.archive import open_checkpoint
-from espnet_blankskip.zoo.conversion_plan import ConversionOptions, plan_conversion
+from espnet_blankskip.zoo.conversion_plan import with_gates
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.inspection import Inspection, look_inside
 from espnet_blankskip.zoo.model_loading import build_model, check_loadable, fill_model
@@ -32,17 +31,22 @@ class Candidate:
     converted: bool
 
     @property
+    def needs_conversion(self) -> bool:
+        """Whether it has to be converted to skip; OWSM-CTC gets its gates decoding."""
+        return self.converted and not self.speech2text.takes_prompt
+
+    @property
     def reads_labels_at_gate(self) -> bool:
         """Whether the gate layers have a CTC, and not only a gate of their own."""
         return self.speech2text.asr_model.encoder.gate_head == "ctc"
 
 
-def open_candidate(source: str, search: Optional[SearchOptions] = None) -> Candidate:
+def open_candidate(source: str, **options) -> Candidate:
     """Open a checkpoint; a stock one with interCTC gets a skipping encoder.
 
     Args:
         source: as for ``open_checkpoint``.
-        search: what is searched for; None: greedy search.
+        **options: of the recognizer, such as its ``search`` or OWSM-CTC's prompt.
 
     Raises:
         CheckpointError: it cannot be loaded, or has no gate to try.
@@ -62,11 +66,10 @@ def open_candidate(source: str, search: Optional[SearchOptions] = None) -> Candi
     check_loadable(checkpoint, found)
     config, converted = checkpoint.config, not found.gate_layers
     if converted:
-        options = ConversionOptions(found.gates, gate_head="ctc")
-        config = plan_conversion(checkpoint, found, options).config
+        config = with_gates(checkpoint, found, found.gates)
     model, train_args = build_model(config, source)
     fill_model(model, state, source)
     speech2text = BlankSkipSpeech2Text.from_model(
-        model, train_args, fast=True, search=search
+        model, train_args, fast=True, **options
     )
     return Candidate(speech2text, found, model.encoder.possible_gates, converted)

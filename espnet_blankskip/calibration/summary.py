@@ -220,7 +220,7 @@ def advice_lines(c: Calibration) -> List[str]:
                 f"{gate.speed_up:.2f}x (mode: intermediate)."
             )
     lines.append("  To decode so:")
-    if c.candidate.converted:
+    if c.candidate.needs_conversion:
         lines.append(f"    {convert_command(c.candidate, point)}")
     lines.append(f"    {transcribe_command(c.candidate, c.config)}")
     return lines

@@ -13,6 +13,10 @@ from typing import Any, Dict, List, Optional
 import torch
 
 from espnet_blankskip.checkpoint.mel_filters import mel_filters
+from espnet_blankskip.checkpoint.s2t_ctc_building import (
+    build_s2t_ctc_model,
+    is_s2t_ctc,
+)
 from espnet_blankskip.upstream import CTC, asr_task, mel_filters_by, model_part
 
 _OPTIONS = ("frontend", "specaug", "normalize", "preencoder", "encoder", "decoder")
@@ -20,6 +24,8 @@ _OPTIONS = ("frontend", "specaug", "normalize", "preencoder", "encoder", "decode
 
 def build_asr_model(train_args: Namespace) -> torch.nn.Module:
     """Build what ``ASRTask.build_model`` builds, up to its random weights.
+
+    A config of OWSM-CTC gets the model of ESPnet's S2T task.
 
     Warnings of the constructors are dropped: they give advice about training.
 
@@ -33,6 +39,10 @@ def build_asr_model(train_args: Namespace) -> torch.nn.Module:
         AttributeError: The config lacks an option.
         Exception: Whatever ESPnet's constructors raise at options they do not take.
     """
+    if is_s2t_ctc(vars(train_args)):
+        tokens = _token_list(train_args.token_list)
+        with _without_warnings(), mel_filters_by(mel_filters):
+            return build_s2t_ctc_model(train_args, tokens)
     classes = part_classes(train_args)
     with _without_warnings():
         if classes is not None:

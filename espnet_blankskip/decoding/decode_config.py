@@ -12,7 +12,7 @@ from espnet_blankskip.gate_options import GATE_OPTIONS, GateOptions
 from espnet_blankskip.terminal import one_line
 
 #: Further options of `BlankSkipSpeech2Text` that a decode config may have.
-MORE_OPTIONS = ("batch_size", "dtype")
+MORE_OPTIONS = ("batch_size", "dtype", "lang_sym", "task_sym")
 #: Of the process that `asr_decode` is, and no matter to how it decodes.
 PROCESS_OPTIONS = ("log_level", "ngpu", "num_workers", "seed")
 

@@ -31,6 +31,6 @@ def extract_features(
     feats, feats_lens = pad_sequence(rows, batch_first=True), torch.cat(row_lens)
     if model.normalize is not None:
         feats, feats_lens = model.normalize(feats, feats_lens)
-    if model.preencoder is not None:
+    if getattr(model, "preencoder", None) is not None:  # the S2T task has none
         feats, feats_lens = model.preencoder(feats, feats_lens)
     return feats, feats_lens

@@ -17,7 +17,8 @@ class FrameScores:
     """Scores of the frames `first` .. `end - 1` of an utterance, on the CPU.
 
     Args:
-        first: First frame of the stretch, counted in the utterance.
+        first: First frame of the stretch, counted in the utterance; below 0 where a
+            prompt stands in front of the audio.
         log_probs: Log-probabilities (N, V) of the kept frames, float32.
         kept_index: Kept frames (N,), counted in the utterance, increasing.
         depth: Encoder layers that each frame ran through (T,).
@@ -73,16 +74,17 @@ def frame_scores(
     Args:
         ctc: The model's CTC head.
         encoded: Encoder output of B stretches of speech.
-        first: The frame that each begins with; None: all begin with frame 0.
+        first: The frame that each's audio begins with; None: all begin with frame 0.
 
     Returns:
-        Scores of each stretch.
+        Scores of each stretch; the frames of a prompt come before the audio's.
     """
     # One call of the head for the whole batch, on kept frames only.
     kept_states = encoded.states[encoded.kept].unsqueeze(0)
     log_probs = ctc.log_softmax(kept_states)[0].float().cpu()
     index = encoded.kept.nonzero()[:, 1].cpu()
     counts, lens = encoded.kept.sum(1).tolist(), encoded.lens.tolist()
+    begins = [begin - encoded.prefix for begin in first or [0] * len(lens)]
     depth, blank_logp = encoded.depth.cpu(), encoded.blank_logp
     if blank_logp is not None:
         # Perhaps one column of all labels' scores, which a view would keep in memory.
@@ -96,6 +98,6 @@ def frame_scores(
             blank_logp=None if blank_logp is None else blank_logp[i, : lens[i]],
         )
         for i, (begin, row_log_probs, row_index) in enumerate(
-            zip(first or [0] * len(lens), log_probs.split(counts), index.split(counts))
+            zip(begins, log_probs.split(counts), index.split(counts))
         )
     ]

@@ -1,8 +1,12 @@
 """Run an encoder, ours or a stock one, and tell which frames it kept."""
 
+from dataclasses import replace
+from typing import Optional
+
 import torch
 
 from espnet_blankskip.decoding.features import extract_features
+from espnet_blankskip.decoding.prompt import PromptTokens, embed_prompt
 from espnet_blankskip.encoders import EncodedFrames
 
 
@@ -12,7 +16,11 @@ def encoder_layers(encoder: torch.nn.Module) -> int:
 
 
 def encode(
-    model: torch.nn.Module, speech: torch.Tensor, lens: torch.Tensor, mode: str
+    model: torch.nn.Module,
+    speech: torch.Tensor,
+    lens: torch.Tensor,
+    mode: str,
+    prompt: Optional[PromptTokens] = None,
 ) -> EncodedFrames:
     """Run front-end, normalization and encoder.
 
@@ -21,6 +29,7 @@ def encode(
         speech: Samples (B, S), padded.
         lens: Samples of each utterance (B,).
         mode: "skipping", "dense" or "intermediate".
+        prompt: What the model is asked for, if it is one to be asked (OWSM-CTC).
 
     Returns:
         The encoder output, ready for the model's CTC head.
@@ -30,7 +39,11 @@ def encode(
     """
     if hasattr(model.encoder, "encode_frames"):
         feats, feats_lens = extract_features(model, speech, lens)
-        return model.encoder.encode_frames(feats, feats_lens, model.ctc, mode)
+        if prompt is None:
+            return model.encoder.encode_frames(feats, feats_lens, model.ctc, mode)
+        told = embed_prompt(model, prompt, len(lens))
+        encoded = model.encoder.encode_frames(feats, feats_lens, model.ctc, mode, told)
+        return replace(encoded, prefix=told.frames)
     if mode != "dense":
         name = type(model.encoder).__name__
         raise ValueError(f"mode={mode} needs a blankskip encoder, not {name}")

@@ -25,8 +25,8 @@ class FrameClock:
         return max(0.0, self.first_centre + (frame - 0.5) * self.shift)
 
     def end(self, frame: int) -> float:
-        """Return when a frame ends, in seconds."""
-        return self.first_centre + (frame + 0.5) * self.shift
+        """Return when a frame ends, in seconds, never below 0."""
+        return max(0.0, self.first_centre + (frame + 0.5) * self.shift)
 
 
 class SubsamplingGeometry(NamedTuple):

@@ -20,6 +20,7 @@ class EncodedFrames:
             (B, T), or None where no gate was read.
         intermediate: (layer number, normalized states (B, T, D)) of each layer with
             an intermediate CTC.
+        prefix: of the T frames, those in front that are a prompt and no audio.
     """
 
     states: Tensor
@@ -28,6 +29,7 @@ class EncodedFrames:
     kept: Tensor
     blank_logp: Optional[Tensor] = None
     intermediate: List[Tuple[int, Tensor]] = field(default_factory=list)
+    prefix: int = 0
 
     @property
     def kept_ratio(self) -> float:

@@ -1,6 +1,6 @@
 """Windows of speech, and which of them share a batch."""
 
-from typing import Iterable, Iterator, List, NamedTuple
+from typing import Iterable, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -15,11 +15,13 @@ class Window(NamedTuple):
         recording: Number of the recording in the caller's list.
         first: Encoder frame that it begins with, counted in the recording.
         samples: Audio (S,) at the model's rate.
+        frames: Encoder frames that are audio, where silence was added behind it.
     """
 
     recording: int
     first: int
     samples: np.ndarray
+    frames: Optional[int] = None
 
 
 def batches(

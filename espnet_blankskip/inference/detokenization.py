@@ -9,6 +9,9 @@ from typing import Callable, Sequence
 
 from espnet_blankskip.terminal import one_line
 
+# their rules for tokens are those of the tokenizer alone
+_PLAIN_PREPROCESSORS = (None, "default", "s2t_ctc")
+
 TokenWriter = Callable[[Sequence[str]], str]
 
 
@@ -29,7 +32,7 @@ def token_writer(train_args: Namespace) -> TokenWriter:
     conf = values.get("preprocessor_conf") or {}
     if not values.get("use_preprocessor", True) or token_type is None:
         return " ".join
-    if (values.get("preprocessor") or "default") != "default":
+    if values.get("preprocessor") not in _PLAIN_PREPROCESSORS:
         token_type = None  # somebody's own preprocessor has its own rules
     if token_type == "word":
         delimiter = conf.get("delimiter")
@@ -61,8 +64,10 @@ def _sentencepiece_writer(model) -> TokenWriter:
 
 def _espnet_writer(train_args: Namespace) -> TokenWriter:
     """Ask ESPnet's own preprocessor (Whisper, Hugging Face, ...); slow to import."""
-    from espnet_blankskip.upstream import asr_task
+    from espnet_blankskip.upstream import asr_task, s2t_ctc_task
 
-    preprocess = asr_task().build_preprocess_fn(train_args, False)
+    is_s2t = str(vars(train_args).get("preprocessor")).startswith("s2t")
+    task = s2t_ctc_task() if is_s2t else asr_task()
+    preprocess = task.build_preprocess_fn(train_args, False)
     tokenizer = getattr(preprocess, "tokenizer", None)
     return " ".join if tokenizer is None else tokenizer.tokens2text

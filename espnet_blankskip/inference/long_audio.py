@@ -31,11 +31,14 @@ class Windowing:
         frame: Samples from one encoder frame to the next.
         length: Samples of a window; infinite: never divide.
         hop: Samples from one window to the next, a multiple of `frame`.
+        fill: Samples up to which a window is filled with silence, for models that
+            never heard a shorter one.
     """
 
     frame: int
     length: float
     hop: int
+    fill: int = 0
 
     @classmethod
     def of_seconds(
@@ -62,6 +65,11 @@ class Windowing:
         frames = round(window * sample_rate / frame)
         shared = round(overlap * sample_rate / frame)
         return cls(frame, frames * frame, max(1, frames - shared) * frame)
+
+    def filled(self, samples: np.ndarray) -> np.ndarray:
+        """Return the samples (S,) of a window, and silence up to `fill`."""
+        missing = self.fill - len(samples)
+        return np.pad(samples, (0, missing)) if missing > 0 else samples
 
     def split(self, blocks: Iterable[np.ndarray]) -> Iterator[Tuple[int, np.ndarray]]:
         """Cut a stream of samples into windows.
@@ -128,12 +136,14 @@ def cut_into_pieces(windows: Iterable[FrameScores]) -> Iterator[FrameScores]:
         windows: Scores of overlapping windows, in order; at least one.
 
     Yields:
-        Pieces that follow each other without gap or overlap, from frame 0 to the
-        end. No more than two windows are held at a time.
+        Pieces that follow each other without gap or overlap, from the first frame to
+        the end. No more than two windows are held at a time.
     """
     left, begin = None, 0
     for right in windows:
-        if left is not None:
+        if left is None:
+            begin = right.first
+        else:
             low, high = max(begin, right.first), min(left.end, right.end)
             cut = low + choose_cut(
                 left.between(low, high).labels, right.between(low, high).labels

@@ -54,8 +54,10 @@ class RunTimeGate:
         options = replace(options or GateOptions(), **changes)
         gate = replace(options, mode=None)
         if gate.given() and not self.can_skip:
+            layers = getattr(self.asr_model.encoder, "interctc_layer_idx", None)
             raise ValueError(
                 f"{', '.join(gate.given())}: this checkpoint's encoder has no gate"
+                + (f" unless gate_layers names one of {list(layers)}" if layers else "")
             )
         if gate.given():
             self.asr_model.encoder.set_gate(gate)

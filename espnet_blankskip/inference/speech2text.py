@@ -1,8 +1,8 @@
 """Recognize speech with a trained CTC model whose blank frames skip layers."""
 
 import itertools
+from dataclasses import replace
 from operator import itemgetter
-from os import PathLike
 from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -19,14 +19,17 @@ from espnet_blankskip.checkpoint.model_checks import (
 )
 from espnet_blankskip.decoding.decode_config import take_options
 from espnet_blankskip.decoding.kept_frames import encoder_layers
+from espnet_blankskip.decoding.prompt import is_special
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.search import build_search
 from espnet_blankskip.decoding.search_options import SearchOptions
 from espnet_blankskip.decoding.time_stamps import frame_clock, shortest_input
 from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.inference.detokenization import token_writer
+from espnet_blankskip.inference.espnet_methods import EspnetMethods, default_name
 from espnet_blankskip.inference.long_audio import Windowing
 from espnet_blankskip.inference.run_time_gate import RunTimeGate
+from espnet_blankskip.inference.run_time_prompt import RunTimePrompt
 from espnet_blankskip.inference.transcription import Transcriber
 from espnet_blankskip.inference.window_scoring import score_recordings
 from espnet_blankskip.option_values import checked_count, checked_number
@@ -38,7 +41,7 @@ GPU_BATCH_SIZE = 16
 Result = Union[Recognition, BadAudio]
 
 
-class BlankSkipSpeech2Text(RunTimeGate):
+class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
     """Recognition with the CTC of a skipping encoder, or of a stock one.
 
     Takes arrays, files and lists of them, at any sampling rate, of any length. Audio
@@ -49,12 +52,17 @@ class BlankSkipSpeech2Text(RunTimeGate):
     language model starts anew at each cut, which lies in a pause if there is one.
     A front-end whose frames have no known place in time hears audio as a whole.
 
+    OWSM-CTC is asked for a language and a task, and hears windows of the length that
+    it was trained on, filled up with silence. Its own symbols are among the tokens and
+    not in the text.
+
     Args:
         asr_train_config: `config.yaml` of the experiment; None takes the one
             beside the model file.
         asr_model_file: Weights (`valid.loss.ave.pth`, ...). Any weight that is
             missing, left over or misshapen is an error. Any model of ESPnet's ASR
-            task with a CTC will do; of a hybrid one the CTC part is used.
+            task with a CTC will do; of a hybrid one the CTC part is used. So will
+            OWSM-CTC.
         device: "cpu", "cuda" or "cuda:N".
         dtype: "float32", "float64" or "bfloat16".
         gate: How deep frames run; None: as the training config says. A gate layer
@@ -65,9 +73,10 @@ class BlankSkipSpeech2Text(RunTimeGate):
             1 on a CPU, where batches gain nothing, 16 on a GPU.
         channel: Channel of multi-channel audio, counted from 0; None averages them.
         window_seconds: Longest stretch the encoder hears at once; `float("inf")`
-            never divides audio.
+            never divides audio; None: 30 s, or what OWSM-CTC was trained on.
         overlap_seconds: What two windows share.
         fast: Use the exact rewrites of `accelerate`.
+        lang_sym, task_sym: What OWSM-CTC is asked for; see `set_prompt`.
         loaded: Model and training arguments that are already in memory, instead of
             the two files.
         **options: Options of `GateOptions` and `SearchOptions` by name, over `gate`
@@ -96,9 +105,11 @@ class BlankSkipSpeech2Text(RunTimeGate):
         weights_only: bool = True,
         batch_size: Optional[int] = None,
         channel: Optional[int] = None,
-        window_seconds: float = WINDOW_SECONDS,
+        window_seconds: Optional[float] = None,
         overlap_seconds: float = OVERLAP_SECONDS,
         fast: bool = True,
+        lang_sym: Optional[str] = None,
+        task_sym: Optional[str] = None,
         loaded: Optional[Tuple[torch.nn.Module, object]] = None,
         **options,
     ):
@@ -127,10 +138,10 @@ class BlankSkipSpeech2Text(RunTimeGate):
         self.set_mode(gate.mode)
         self.set_gate(gate)
         self.search_options = search
+        self.set_prompt(lang_sym, task_sym)
         self.token_list = list(model.token_list)
         self.num_layers = encoder_layers(model.encoder)
         self.sample_rate = model_sample_rate(self.asr_train_args)
-        self.min_samples = shortest_input(model)
         self.clock = frame_clock(model, self.sample_rate)
         on_gpu = torch.device(device).type == "cuda"
         if batch_size is None:
@@ -139,14 +150,20 @@ class BlankSkipSpeech2Text(RunTimeGate):
         if channel is not None:
             channel = checked_count("channel", channel)
         self.reader = AudioReader(self.sample_rate, channel)
+        trained = self.trained_seconds
+        if window_seconds is None:
+            window_seconds = trained or WINDOW_SECONDS
         window_seconds = checked_number("window_seconds", window_seconds)
         # A front-end that does not tell its hop hears audio as a whole.
-        self.windowing = Windowing.of_seconds(
+        windowing = Windowing.of_seconds(
             window_seconds if self.clock else float("inf"),
             checked_number("overlap_seconds", overlap_seconds),
             round(self.clock.shift * self.sample_rate) if self.clock else 1,
             self.sample_rate,
         )
+        fill = round((trained or 0) * self.sample_rate)
+        self.windowing = replace(windowing, fill=fill)
+        self.min_samples = 1 if fill else shortest_input(model)
         self._transcribe = Transcriber(
             build_search(self.token_list, search),
             search.nbest,
@@ -155,6 +172,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
             getattr(self.asr_train_args, "token_type", None) or "word",
             self.num_layers,
             self.clock,
+            is_special if self.takes_prompt else None,
         )
 
     @classmethod
@@ -169,6 +187,8 @@ class BlankSkipSpeech2Text(RunTimeGate):
 
         Args:
             source: Tag of `espnet_model_zoo`, zip, unpacked folder, or experiment.
+                A stock one with intermediate CTCs skips, untrained, where
+                `gate_layers` names some of their layers.
             device, dtype, **options: As in the constructor.
 
         Raises:
@@ -177,8 +197,9 @@ class BlankSkipSpeech2Text(RunTimeGate):
         from espnet_blankskip.zoo.model_loading import load_checkpoint
 
         check_device(device, dtype)
+        gate = take_options(options, options.get("gate"))[0]
         model, train_args, _ = load_checkpoint(
-            str(source), device, _weight_dtype(dtype)
+            str(source), device, _weight_dtype(dtype), gate.gate_layers
         )
         return cls(device=device, dtype=dtype, loaded=(model, train_args), **options)
 
@@ -196,8 +217,9 @@ class BlankSkipSpeech2Text(RunTimeGate):
         Args:
             asr_model: Model with its weights.
             train_args: Training arguments it was built from (a Namespace).
-            mode, **options: As in the constructor.
+            mode: As in `GateOptions`.
             fast: As in the constructor; it changes the model in place.
+            **options: As in the constructor.
         """
         weight = next(asr_model.parameters())
         return cls(
@@ -235,12 +257,8 @@ class BlankSkipSpeech2Text(RunTimeGate):
         """
         if isinstance(speech, (list, tuple)):
             return self.batch_decode(speech, rate=rate)
-        name = utt_id or _default_name(speech)
+        name = utt_id or default_name(speech)
         return self.batch_decode([speech], utt_ids=[name], rate=rate)[0]
-
-    def best_path(self, speech: Speech, rate: Optional[int] = None) -> Recognition:
-        """Recognize one utterance (the name of ESPnet's greedy CTC search)."""
-        return self(speech, rate)
 
     def batch_decode(
         self,
@@ -249,6 +267,8 @@ class BlankSkipSpeech2Text(RunTimeGate):
         utt_ids: Optional[Iterable[str]] = None,
         rate: Optional[int] = None,
         on_error: str = "raise",
+        lang_sym: Optional[str] = None,
+        task_sym: Optional[str] = None,
     ) -> List[Result]:
         """Recognize a list of recordings, batched by similar length.
 
@@ -259,6 +279,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
                 paths, or "utterance N".
             rate: Sampling rate of those that are samples; None: the model's.
             on_error: "raise", or "return" a `BadAudio` in place of its result.
+            lang_sym, task_sym: What OWSM-CTC is asked for; None: as `set_prompt` says.
 
         Returns:
             Results in the order of the input, equal to one by one.
@@ -266,13 +287,15 @@ class BlankSkipSpeech2Text(RunTimeGate):
         Raises:
             BadAudio: One of them cannot be used, with `on_error="raise"`. A file
                 that is not audio is found before any is decoded.
-            ValueError: `batch_size` is below 1, or another `on_error`.
+            ValueError: `batch_size` is below 1, another `on_error`, or a symbol that
+                the model does not have.
         """
         if on_error not in ("raise", "return"):
             raise ValueError(f"on_error={on_error} must be raise or return")
         size = self.batch_size
         if batch_size is not None:
             size = checked_count("batch_size", batch_size, 1)
+        prompt = self.prompt_for(lang_sym, task_sym)
         results: Dict[int, Result] = {}
 
         def fail(i: int, error: BadAudio) -> None:
@@ -284,7 +307,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
         total, names = 0, iter(utt_ids or ())
         for i, speech in enumerate(speeches):
             total = i + 1
-            name = next(names, None) or _default_name(speech, i)
+            name = next(names, None) or default_name(speech, i)
             try:
                 audios[i] = self.reader.open(speech, rate, name)
             except BadAudio as error:
@@ -301,6 +324,7 @@ class BlankSkipSpeech2Text(RunTimeGate):
             fail,
             self.min_samples,
             getattr(self.asr_train_args, "speech_volume_normalize", None) or 0.0,
+            prompt,
         )
         for i, windows in itertools.groupby(scored, key=itemgetter(0)):
             result = self._transcribe((w[1:] for w in windows), audios[i])
@@ -311,10 +335,3 @@ class BlankSkipSpeech2Text(RunTimeGate):
 def _weight_dtype(dtype: str) -> str:
     """Return what the weights are kept in; bfloat16 is for some layers' arithmetic."""
     return "float32" if dtype == "bfloat16" else dtype
-
-
-def _default_name(speech: Speech, number: Optional[int] = None) -> str:
-    name = getattr(speech, "name", None) if hasattr(speech, "read") else speech
-    if isinstance(name, (str, PathLike)):
-        return str(name)
-    return "utterance" if number is None else f"utterance {number}"

@@ -26,6 +26,7 @@ class Transcriber:
         token_type: ESPnet's option, which tells how tokens make words.
         num_layers: Layers of the encoder.
         clock: Seconds of frames; None: spread them evenly over the audio.
+        is_silent: Whether a token is left out of text and words.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Transcriber:
         token_type: str,
         num_layers: int,
         clock: Optional[FrameClock],
+        is_silent: Optional[Callable[[str], bool]] = None,
     ):
         self.search = search
         self.nbest = nbest
@@ -45,6 +47,7 @@ class Transcriber:
         self.token_type = token_type
         self.num_layers = num_layers
         self.clock = clock
+        self.is_silent = is_silent
 
     def __call__(
         self, scored: Iterable[Tuple[FrameScores, Spent]], audio: Audio
@@ -67,13 +70,15 @@ class Transcriber:
         paths: List[TokenPath] = []
         depths, blank_logps = [], []
         for piece in cut_into_pieces(windows()):
+            if not depths:
+                prompt = max(0, -piece.first)
             depths.append(piece.depth)
             blank_logps.append(piece.blank_logp)
             begin = time.perf_counter()
             found = self.search(piece.log_probs, piece.kept_index, piece.skipped_score)
             paths = join_paths(paths, found, self.nbest)
             total_seconds += time.perf_counter() - begin
-        depth = torch.cat(depths).numpy()
+        depth = torch.cat(depths)[prompt:].numpy()
         read_gate = all(part is not None for part in blank_logps)
         begin = time.perf_counter()
         clock = self.clock or FrameClock(audio.seconds / max(1, len(depth)), 0.0)
@@ -83,7 +88,9 @@ class Transcriber:
             **vars(nbest[0]),
             nbest=nbest,
             depth=depth,
-            blank_prob=torch.cat(blank_logps).exp().numpy() if read_gate else None,
+            blank_prob=(
+                torch.cat(blank_logps)[prompt:].exp().numpy() if read_gate else None
+            ),
             kept_frames=int((depth == self.num_layers).sum()),
             layers_run=int(depth.sum()),
             encoder_seconds=encoder_seconds,
@@ -95,12 +102,18 @@ class Transcriber:
     def _write(self, path: TokenPath, clock: FrameClock) -> Hypothesis:
         token = [self.token_list[i] for i in path.token_int]
         times = token_times(clock, path.start, path.end)
+        said = list(range(len(token)))
+        if self.is_silent is not None:
+            said = [i for i in said if not self.is_silent(token[i])]
+        spoken, spoken_times, sure = (
+            [listed[i] for i in said] for listed in (token, times, path.confidence)
+        )
         return Hypothesis(
-            text=self.write_out(token),
+            text=self.write_out(spoken),
             token=token,
             token_int=list(path.token_int),
             score=path.score,
             times=times,
             confidence=tuple(path.confidence),
-            words=tuple(words_of(token, times, path.confidence, self.token_type)),
+            words=tuple(words_of(spoken, spoken_times, sure, self.token_type)),
         )

@@ -13,6 +13,7 @@ from typing import Any, Dict, Optional
 
 import yaml
 
+from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.terminal import one_line
 from espnet_blankskip.zoo.assets import find_assets
 from espnet_blankskip.zoo.errors import CheckpointError
@@ -232,9 +233,16 @@ def _open_experiment(
         config_file,
         model_file,
         config,
+        task=task_of(config),
         assets=assets,
         missing=missing,
     )
+
+
+def task_of(config: Dict[str, Any]) -> str:
+    """ESPnet's task that wrote a training config, "asr" or "s2t"."""
+    is_s2t = str(config.get("preprocessor")).startswith("s2t") or is_s2t_ctc(config)
+    return "s2t" if is_s2t else "asr"
 
 
 def choose_weights(folder: Path, config: Dict[str, Any], source: str) -> Path:

@@ -14,6 +14,7 @@ import torch
 import yaml
 from tqdm import tqdm
 
+from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.decoding.time_stamps import shortest_input
 from espnet_blankskip.version import __version__
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
@@ -70,6 +71,11 @@ def convert_checkpoint(
     checkpoint = open_checkpoint(source)
     state = read_weights(checkpoint.model_file)
     found = look_inside(checkpoint, state=state)
+    if is_s2t_ctc(checkpoint.config):
+        raise CheckpointError(
+            f"{source}: OWSM-CTC is not converted: it skips when it decodes, by "
+            "transcribe --gate-layers"
+        )
     plan = plan_conversion(checkpoint, found, options)
     check_loadable(checkpoint, found)
 

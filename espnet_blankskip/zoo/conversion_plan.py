@@ -4,7 +4,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
-from espnet_blankskip.gate_options import GateOptions
+from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
+from espnet_blankskip.gate_options import GateOptions, Layers
 from espnet_blankskip.zoo import support
 from espnet_blankskip.zoo.archive import Checkpoint
 from espnet_blankskip.zoo.errors import CheckpointError
@@ -92,7 +93,8 @@ def plan_conversion(
     _change(plan, "encoder", support.twin_of(found.encoder))
     for key, value in {**options.given(), "gate_head": gate_head}.items():
         _change(plan, f"encoder_conf.{key}", value)
-    _change(plan, "model", "blankskip")
+    if not is_s2t_ctc(config):
+        _change(plan, "model", "blankskip")
     if options.factorized:
         _change(plan, "model_conf.factorized_ctc", True)
     _plan_training(plan, gates, sorted(set(gates) - trained))
@@ -101,6 +103,28 @@ def plan_conversion(
         if config.get(key):
             _change(plan, key, [])
     return plan
+
+
+def with_gates(
+    checkpoint: Checkpoint, found: Inspection, gate_layers: Layers
+) -> Dict[str, Any]:
+    """Return a stock checkpoint's config with gates that need no new weight.
+
+    Raises:
+        CheckpointError: this checkpoint cannot skip, or a layer has no intermediate
+            CTC that was trained.
+        ValueError: the layers are no list of layers.
+    """
+    options = ConversionOptions(gate_layers, gate_head="ctc")
+    untrained = [n for n in options.gate_layers if n not in found.gates]
+    if untrained and not found.reasons:
+        layers = ", ".join(map(str, found.gates))
+        raise CheckpointError(
+            f"{checkpoint.source}: gate_layers={list(options.gate_layers)}: only "
+            "layers with an intermediate CTC can gate, "
+            + (layers or "and no layer has one")
+        )
+    return plan_conversion(checkpoint, found, options).config
 
 
 def _check_gates(options: GateOptions, found: Inspection) -> List[int]:

@@ -25,8 +25,9 @@ STRIDES = {
     "conv1d2": (1, 2),
     "conv1d3": (1, 3),
 }
-# where a layer projects what its convolution sees of a skipped frame
-_STALE_PROJECTIONS = ("conv_module.pointwise_conv1", "cgmlp.channel_proj1")
+# where a layer projects what its convolution sees of a skipped frame, and the share of
+# it: of cgMLP's first projection only the half that gates
+_STALE_PROJECTIONS = {"conv_module.pointwise_conv1": 1.0, "cgmlp.channel_proj1.0": 0.5}
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,7 @@ def encoder_cost(
             table = (2 * frames - 1) * weight.numel()
             continue
         per_frame += weight.numel()
-        if match.group(1) in _STALE_PROJECTIONS:
-            stale += weight.numel()
+        stale += _STALE_PROJECTIONS.get(match.group(1), 0.0) * weight.numel()
     return EncoderCost(
         subsampling=_subsampling(state, input_layer, frames),
         per_frame=per_frame,

@@ -2,10 +2,11 @@
 
 import shlex
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
+from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.zoo import support
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
@@ -39,6 +40,8 @@ class Inspection:
         untrained: whether it has never been trained with skipping, as far as its files
             tell.
         speed_up: estimates of ``cost.speed_ups``.
+        window_seconds: length that OWSM-CTC pads every utterance to; None for models
+            that take no prompt.
     """
 
     source: str
@@ -66,6 +69,7 @@ class Inspection:
     reasons: List[str] = field(default_factory=list)
     problems: List[str] = field(default_factory=list)
     speed_up: List[Dict[str, float]] = field(default_factory=list)
+    window_seconds: Optional[float] = None
 
     def to_dict(self) -> Dict[str, Any]:
         """Plain values, for JSON."""
@@ -143,6 +147,9 @@ def look_inside(
         reasons=reasons,
         problems=_problems(checkpoint, state),
     )
+    if is_s2t_ctc(config):
+        conf = config.get("preprocessor_conf") or {}
+        found.window_seconds = float(conf.get("speech_length", 30))
     if not reasons and layers > 1:
         cost = encoder_cost(state, str(found.input_layer))
         conditioned = interctc if found.self_conditioning else ()
@@ -192,6 +199,7 @@ def describe(found: Inspection) -> str:
         ),
         ("interCTC layers", _listed(found.interctc_layers)),
         ("self-conditioning", "yes" if found.self_conditioning else "no"),
+        *_prompt_row(found),
         ("gate layers", _listed(found.gate_layers)),
         ("vocabulary", f"{found.vocabulary} tokens ({found.token_type})"),
         ("CTC head", found.ctc_head or "none"),
@@ -214,6 +222,13 @@ def describe(found: Inspection) -> str:
     return "\n".join(lines)
 
 
+def _prompt_row(found: Inspection) -> List[Tuple[str, str]]:
+    if found.window_seconds is None:
+        return []
+    about = f"language and task; hears windows of {found.window_seconds:g} s"
+    return [("prompt", about)]
+
+
 def _advice(found: Inspection) -> str:
     source = shlex.quote(found.source)
     if found.verdict == SKIP_NOW and found.gate_layers:
@@ -223,6 +238,12 @@ def _advice(found: Inspection) -> str:
         return (
             f"{gates}, and it was not trained with skipping: decode with "
             f"{_WITHOUT_TRAINING}, or let blankskip calibrate choose)"
+        )
+    if found.verdict == SKIP_NOW and found.window_seconds is not None:
+        return (
+            f" with a gate at {_listed(found.gates)}: blankskip transcribe "
+            f"--gate-layers {found.gates[0]} {_WITHOUT_TRAINING}; calibrate says what "
+            "that costs"
         )
     if found.verdict == SKIP_NOW:
         return (

@@ -24,9 +24,9 @@ _LOADING = """## Use
 
 ```python
 import espnet_blankskip  # makes the encoder known to ESPnet
-from espnet2.bin.asr_inference import Speech2Text
+from espnet2.bin.{module} import {recognizer}
 
-speech2text = Speech2Text.from_pretrained("{name}"{options})
+speech2text = {recognizer}.from_pretrained("{name}"{options})
 ```
 
 Search over the kept frames only, which is where the time is saved:
@@ -34,7 +34,7 @@ Search over the kept frames only, which is where the time is saved:
 ```python
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 
-speech2text = BlankSkipSpeech2Text.from_pretrained("{name}")
+speech2text = BlankSkipSpeech2Text.from_pretrained("{name}"{prompt})
 speech2text("speech.wav").text
 ```
 """
@@ -52,7 +52,20 @@ def model_card(
         table: measured results as Markdown, or None.
     """
     installs = " ".join(f"'{line}'" for line in requirements)
-    options = "" if found.decoder else ", ctc_weight=1.0"
+    loading = dict(
+        module="asr_inference",
+        recognizer="Speech2Text",
+        options="" if found.decoder else ", ctc_weight=1.0",
+        prompt="",
+    )
+    if found.window_seconds is not None:
+        prompt = ', lang_sym="<eng>", task_sym="<asr>"'
+        loading = dict(
+            module="s2t_inference_ctc",
+            recognizer="Speech2TextGreedySearch",
+            options=prompt,
+            prompt=prompt,
+        )
     facts = [
         ("encoder", f"{found.encoder}, {found.layers} layers x {found.width}"),
         ("gate layers", ", ".join(map(str, found.gate_layers)) or "none"),
@@ -72,7 +85,7 @@ def model_card(
         "ESPnet and espnet_blankskip.\n",
         f"## Requirements\n\n```sh\npip install {installs}\n```\n",
         _WITHOUT_PLUGIN if needs else "",
-        _LOADING.format(name=name, options=options),
+        _LOADING.format(name=name, **loading),
         f"## Model\n\n| | |\n|---|---|\n{rows}\n",
         _results(table),
     ]

@@ -1,15 +1,17 @@
 """Build a checkpoint's model and give it every weight by name."""
 
 from argparse import Namespace
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from packaging.version import InvalidVersion, Version
 
 from espnet_blankskip.checkpoint import load_weights
 from espnet_blankskip.checkpoint.model_building import build_asr_model
+from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.terminal import typed_line
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
+from espnet_blankskip.zoo.conversion_plan import with_gates
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.inspection import Inspection, look_inside
 from espnet_blankskip.zoo.weights import read_weights
@@ -20,7 +22,10 @@ _UNSET = (None, False, "", [], {})
 
 
 def load_checkpoint(
-    source: str, device: str = "cpu", dtype: str = "float32"
+    source: str,
+    device: str = "cpu",
+    dtype: str = "float32",
+    gate_layers: Optional[Sequence[int]] = None,
 ) -> Tuple[torch.nn.Module, Namespace, Inspection]:
     """Load a zoo tag, zip, folder or experiment.
 
@@ -28,6 +33,8 @@ def load_checkpoint(
         source: as for ``open_checkpoint``.
         device: "cpu", "cuda" or "cuda:N".
         dtype: "float32" or "float64".
+        gate_layers: gates for a stock checkpoint, at layers with an intermediate CTC;
+            one with gates of its own keeps those.
 
     Returns:
         The model in eval mode, its training arguments, and what ``inspect`` says.
@@ -40,7 +47,10 @@ def load_checkpoint(
     state = read_weights(checkpoint.model_file)
     found = look_inside(checkpoint, state=state)
     check_loadable(checkpoint, found)
-    model, train_args = build_model(checkpoint.config, source)
+    config = checkpoint.config
+    if gate_layers and not found.gate_layers:
+        config = with_gates(checkpoint, found, gate_layers)
+    model, train_args = build_model(config, source)
     fill_model(model, state, source)
     model.to(device=device, dtype=getattr(torch, dtype)).eval()
     return model, train_args, found
@@ -54,10 +64,10 @@ def check_loadable(checkpoint: Checkpoint, found: Inspection) -> None:
     """
     if found.problems:
         raise CheckpointError(f"{checkpoint.source}: {'; '.join(found.problems)}")
-    if checkpoint.task != "asr":
+    if checkpoint.task != "asr" and not is_s2t_ctc(checkpoint.config):
         raise CheckpointError(
-            f"{checkpoint.source}: an {checkpoint.task} checkpoint; the ASR task is "
-            "what can be loaded here"
+            f"{checkpoint.source}: an {checkpoint.task} checkpoint with a decoder; the "
+            "ASR task and OWSM-CTC are what can be loaded here"
         )
     for key in ("token_list", "encoder"):
         if checkpoint.config.get(key) is None:
@@ -98,10 +108,11 @@ def check_newer(config: Dict[str, Any], source: str) -> None:
     Raises:
         CheckpointError: naming the options.
     """
-    from espnet_blankskip.upstream import asr_task
+    from espnet_blankskip.upstream import asr_task, s2t_ctc_task
 
+    task = s2t_ctc_task() if is_s2t_ctc(config) else asr_task()
     # not get_default_config(), which reads this process's command line
-    strange = unknown_keys(config, vars(asr_task().get_parser().parse_args([])))
+    strange = unknown_keys(config, vars(task.get_parser().parse_args([])))
     if strange:
         raise CheckpointError(
             f"{source}: made with ESPnet {config['version']}, newer than the one "

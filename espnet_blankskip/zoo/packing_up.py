@@ -60,7 +60,9 @@ def pack_checkpoint(
         stage = Path(folder)
         where = Path("exp") / _name_of(checkpoint, zip_file)
         extras = _lay_out(stage, where, checkpoint, found, table, zip_file.name)
-        packed = _run_espnet_pack(stage, where, checkpoint.model_file.name, extras)
+        packed = _run_espnet_pack(
+            stage, where, checkpoint.task, checkpoint.model_file.name, extras
+        )
         require_plugin(packed)
         _put_in_place(packed, zip_file)
     return look_inside(open_checkpoint(str(zip_file)))
@@ -129,11 +131,11 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _run_espnet_pack(
-    stage: Path, where: Path, model_name: str, extras: List[str]
+    stage: Path, where: Path, task: str, model_name: str, extras: List[str]
 ) -> Path:
-    command = [sys.executable, "-m", PACK_MODULE, "asr"]
-    command += ["--asr_train_config", str(where / "config.yaml")]
-    command += ["--asr_model_file", str(where / model_name)]
+    command = [sys.executable, "-m", PACK_MODULE, task]
+    command += [f"--{task}_train_config", str(where / "config.yaml")]
+    command += [f"--{task}_model_file", str(where / model_name)]
     for name in extras:
         command += ["--option", name]
     command += ["--outpath", "packed.zip"]

@@ -9,13 +9,19 @@ from typing import Any, Dict, List, Set
 
 import torch
 
+from espnet_blankskip.checkpoint.s2t_ctc_building import (
+    S2T_CTC_MODEL,
+    is_s2t_ctc,
+    s2t_ctc_encoder,
+)
 from espnet_blankskip.encoders import ENCODERS, S2T_ENCODERS
-from espnet_blankskip.upstream import ESPnetASRModel, stock_encoder
+from espnet_blankskip.upstream import ESPnetASRModel, model_part, stock_encoder
 from espnet_blankskip.zoo.archive import Checkpoint
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.weights import count_layers, encoder_kind, head_shape
 
 PREFIX = "blankskip_"
+ALL_ENCODERS = {**ENCODERS, **S2T_ENCODERS}
 # the only parts of a model that need no further file or download to be built
 SELF_CONTAINED = {
     "frontend": (None, "default", "sliding_window"),
@@ -41,13 +47,13 @@ def twin_of(encoder: str) -> str:
     A blankskip encoder is its own twin.
     """
     name = encoder if encoder.startswith(PREFIX) else PREFIX + encoder
-    return name if name in ENCODERS else ""
+    return name if name in ALL_ENCODERS else ""
 
 
 def encoder_options(config: Dict[str, Any]) -> Dict[str, Any]:
     """The encoder's options, with the class's defaults where the config is silent."""
     name = str(config.get("encoder"))
-    cls = ENCODERS.get(name) or stock_encoder(name)
+    cls = ALL_ENCODERS.get(name) or stock_encoder(name)
     options = dict(defaults_of(cls)) if cls is not None else {}
     options.update(config.get("encoder_conf") or {})
     return options
@@ -76,9 +82,11 @@ def unknown_options(config: Dict[str, Any]) -> List[str]:
         model that is unknown as a whole is not listed.
     """
     name = str(config.get("encoder"))
-    classes = {"encoder_conf": ENCODERS.get(name) or stock_encoder(name)}
+    classes = {"encoder_conf": ALL_ENCODERS.get(name) or stock_encoder(name)}
     if config.get("model", "espnet") == "espnet":
         classes["model_conf"] = ESPnetASRModel
+    elif is_s2t_ctc(config):
+        classes["model_conf"] = model_part("model", S2T_CTC_MODEL)
     elif config.get("model") == "blankskip":
         from espnet_blankskip.model import BlankSkipASRModel
 
@@ -103,12 +111,19 @@ def obstacles(checkpoint: Checkpoint, state: Dict[str, torch.Tensor]) -> List[st
     for part in ("encoder", "frontend", "decoder"):
         if config.get(part) == "whisper":
             found.append(f"{part}=whisper: has no CTC and absolute positions")
-    if PREFIX + name in S2T_ENCODERS or checkpoint.task != "asr":
+    if is_s2t_ctc(config):
+        try:
+            s2t_ctc_encoder(name)
+        except ValueError as error:
+            found.append(str(error))
+    elif checkpoint.task != "asr":
         found.append(
-            f"task=s2t, encoder={name}: blankskip_e_branchformer_ctc can stand in for "
-            "e_branchformer_ctc in ESPnet's S2T task, but convert and the decoders "
-            "here serve the ASR task"
+            f"task={checkpoint.task}, model={config.get('model', 'espnet')}: its "
+            "attention decoder reads every frame; of the S2T task only OWSM-CTC "
+            f"(model={S2T_CTC_MODEL}) is decoded here"
         )
+    elif twin_of(name) in S2T_ENCODERS:
+        found.append(f"encoder={name}: belongs to model={S2T_CTC_MODEL}")
     elif not twin_of(name) and name != "whisper":
         names = ", ".join(n[len(PREFIX) :] for n in ENCODERS)
         found.append(f"encoder={name}: only these have a skipping form: {names}")
@@ -116,7 +131,7 @@ def obstacles(checkpoint: Checkpoint, state: Dict[str, torch.Tensor]) -> List[st
         found.append("no CTC head (ctc.ctc_lo) in the weights: nothing to gate with")
     elif (config.get("model_conf") or {}).get("ctc_weight", 0.5) == 0:
         found.append("model_conf ctc_weight=0: its CTC head was not trained")
-    if config.get("model", "espnet") not in ("espnet", "blankskip"):
+    if config.get("model", "espnet") not in ("espnet", "blankskip", S2T_CTC_MODEL):
         found.append(f"model={config['model']}: has its own use of the CTC")
     if config.get("postencoder") is not None:
         found.append(
@@ -174,6 +189,7 @@ def contradictions(checkpoint: Checkpoint, state: Dict[str, torch.Tensor]) -> Li
                 f"{layers} layers"
             )
         expected = twin_of(str(config["encoder"]))[len(PREFIX) :]
+        expected = expected.replace("_ctc", "")  # the same layers
         kind = encoder_kind(state)
         # a conformer whose convolutions are switched off has a transformer's weights
         bare_conformer = (expected, kind) == ("conformer", "transformer")

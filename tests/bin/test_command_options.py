@@ -75,6 +75,7 @@ def test_the_page_of_options_has_them_all(pytestconfig):
     assert {*DECODING, "batch_size"} == set(rows)
     for name in DECODING:
         assert f"`--{name.replace('_', '-')}" in rows[name]
+    assert "`--lang`" in rows["lang_sym"] and "`--task`" in rows["task_sym"]
 
 
 @pytest.fixture

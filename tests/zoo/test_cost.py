@@ -80,3 +80,15 @@ def test_keeping_every_frame_saves_nothing():
     cost = encoder_cost(light_state(), "conv2d", 250)
     assert cost.skipping(2, 1.0, factorized=True) == pytest.approx(cost.dense())
     assert cost.skipping(2, 1.0, factorized=False) > cost.dense()
+
+
+@pytest.mark.parametrize(
+    "name, conf, numbers",
+    [
+        ("conformer", ENCODER_CONF, 2 * 16 * 16),
+        # cgMLP projects to 32, of which one half gates
+        ("e_branchformer", E_BRANCHFORMER_CONF, 16 * 32 / 2),
+    ],
+)
+def test_what_a_skipped_frame_costs_for_its_neighbours_is_counted(name, conf, numbers):
+    assert encoder_cost(light_state(name, conf), "conv2d", 100).stale == numbers

@@ -215,11 +215,13 @@ def test_inspecting_never_imports_the_asr_task(tmp_path, state):
     assert json.loads(done.stdout)["verdict"] == TRAIN_GATE
 
 
-def test_owsm_ctc_is_recognized_and_sent_to_its_own_task(tmp_path):
-    """Another ESPnet task: said so, with the gates that its layers would allow."""
+@pytest.mark.parametrize(
+    "model, verdict", [("espnet_ctc", SKIP_NOW), ("espnet", DENSE_ONLY)]
+)
+def test_of_the_s2t_task_owsm_ctc_can_skip(tmp_path, model, verdict):
     conf = dict(E_BRANCHFORMER_CONF, use_cross_attention=False, interctc_layer_idx=[2])
     weights = light_state("e_branchformer_ctc", conf)
-    config = stock_config(encoder="e_branchformer_ctc")
+    config = stock_config(encoder="e_branchformer_ctc", model=model, model_conf={})
     config["encoder_conf"] = conf
     folder = write_folder(tmp_path / "exp", config, weights)
     meta = {
@@ -228,5 +230,5 @@ def test_owsm_ctc_is_recognized_and_sent_to_its_own_task(tmp_path):
     }
     found = inspect_checkpoint(str(write_zip(tmp_path / "m.zip", folder, meta)))
     assert (found.task, found.layers, found.interctc_layers) == ("s2t", 4, [2])
-    assert found.verdict == DENSE_ONLY
-    assert "blankskip_e_branchformer_ctc" in found.reasons[0]
+    assert (found.verdict, found.problems) == (verdict, [])
+    assert not found.reasons or "only OWSM-CTC" in found.reasons[0]
