@@ -38,7 +38,8 @@ while [ $# -gt 0 ]; do
             shift ;;
         *)
             # Every other option has one value, which may look like an option.
-            options+=("$1")
+            # The blankskip commands call asr.sh's --inference_config --decode-config.
+            options+=("${1/#--decode[-_]config/--inference_config}")
             shift
             if [ $# -gt 0 ] && [[ "${options[-1]}" != *=* ]]; then
                 options+=("$1")
@@ -228,9 +229,13 @@ defaults=(
 )
 
 if "${in_tree}"; then
+    if [[ " ${options[*]-} " == *" --help "* ]]; then
+        echo "run.sh takes --corpus (here ${corpus}), and asr.sh's options below with" \
+            "these defaults: ${defaults[*]@Q}"
+    fi
     check_tree
     exec ./asr.sh "${defaults[@]}" "${options[@]+"${options[@]}"}" \
         --local_data_opts "${data_opts}"
 fi
-exec python3 -m espnet_blankskip.recipe \
+exec python3 -m espnet_blankskip.recipe --corpus "${corpus}" \
     "${defaults[@]}" "${options[@]+"${options[@]}"}" --local_data_opts "${data_opts}"

@@ -11,14 +11,14 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from espnet_blankskip.encoders.encoded_frames import MODES, EncodedFrames
-from espnet_blankskip.encoders.gate_settings import GateSettings
+from espnet_blankskip.encoders.encoded_frames import EncodedFrames
+from espnet_blankskip.encoders.gated_encoder import GatedEncoder
 from espnet_blankskip.encoders.input_layer_names import use_names_of
 from espnet_blankskip.encoders.input_padding import hide_padding, padding_of
 from espnet_blankskip.encoders.mixing import AllFrames, KeptFrames
-from espnet_blankskip.encoders.options import check_choice
 from espnet_blankskip.encoders.positions import PositionTables
 from espnet_blankskip.gate import blank_log_prob, keep_frames
+from espnet_blankskip.gate_options import MODES, check_choice
 from espnet_blankskip.packing import gather_frames, pack_frames, scatter_frames
 from espnet_blankskip.upstream import (
     TooShortUttError,
@@ -29,14 +29,14 @@ from espnet_blankskip.upstream import (
 logger = logging.getLogger(__name__)
 
 
-class LayerSkipping(GateSettings):
+class LayerSkipping(GatedEncoder):
     """Mix-in that adds layer skipping to an ESPnet encoder.
 
     The encoder below it provides ``embed``, ``encoders``, ``after_norm`` and
     ESPnet's interCTC options; the class that joins the two provides ``run_layer``
     and ``conv_radius``, and may say otherwise in ``embed_features``, ``drops_layer``,
     ``self_attention``, ``intermediate_states`` and ``final_states``. Its options are
-    those of :class:`~espnet_blankskip.encoders.gate_settings.GateSettings`.
+    those of :class:`~espnet_blankskip.encoders.gated_encoder.GatedEncoder`.
     """
 
     def __init__(self, *args, **kwargs):

@@ -11,8 +11,14 @@ from espnet_blankskip.evaluation.measure import (
     affordable,
     compare,
 )
-from espnet_blankskip.evaluation.modes import DENSE, INTERMEDIATE, SKIPPING, setting
+from espnet_blankskip.evaluation.modes import (
+    DENSE,
+    INTERMEDIATE,
+    SKIPPING,
+    recognizer_at,
+)
 from espnet_blankskip.evaluation.threshold_picture import SweepPoint, draw_sweep
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.kaldi.file_names import file_stem
 from espnet_blankskip.pictures.depth import DepthPicture, draw_depth
@@ -43,11 +49,10 @@ def sweep_picture(
     Returns:
         The path and a caption.
     """
-    settings = {DENSE: setting(speech2text, DENSE)}
+    settings = {DENSE: recognizer_at(speech2text, GateOptions(mode=DENSE))}
     for threshold in sorted(thresholds):
-        settings[str(threshold)] = setting(
-            speech2text, SKIPPING, blank_threshold=threshold
-        )
+        gate = GateOptions(blank_threshold=threshold, mode=SKIPPING)
+        settings[str(threshold)] = recognizer_at(speech2text, gate)
     dense = {DENSE: passed[DENSE]}
     chosen = affordable(utterances, dense, len(settings), seconds)
     swept = compare(settings, chosen, DENSE, "report: thresholds")

@@ -16,6 +16,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import torch
 
 from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.evaluation.illustrations import (
     choose_utterance,
     depth_picture,
@@ -35,6 +36,7 @@ from espnet_blankskip.evaluation.results_file import (
     speech_kind,
     write_section,
 )
+from espnet_blankskip.exit_status import UNUSABLE_FILES, run_command
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.kaldi.lists import count_lines, read_table
 from espnet_blankskip.kaldi.recordings import read_recordings
@@ -45,40 +47,82 @@ THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99, 0.999)
 MIN_REPEATS = 7
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> CommandParser:
     """Return the command line's parser."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m espnet_blankskip.evaluation.report",
         description="Error rates and speed of an experiment, dense against skipping",
+        example="python -m espnet_blankskip.evaluation.report --asr_exp exp/asr_x",
+        aliases={
+            "--inference-config": ["--inference-configs"],
+            "--thresholds": ["--blank-threshold"],
+        },
     )
-    parser.add_argument("--asr_exp", type=Path, required=True)
-    parser.add_argument("--asr_model_file", default="valid.loss.ave.pth")
-    parser.add_argument("--test_set", default="test")
-    parser.add_argument("--dumpdir", type=Path, default=Path("dump"))
-    parser.add_argument("--feats_type", default="raw")
+    parser.add_argument(
+        "--asr_exp", type=Path, required=True, metavar="DIR", help="the experiment"
+    )
+    parser.add_argument(
+        "--asr_model_file",
+        default="valid.loss.ave.pth",
+        metavar="PTH",
+        help="weights in it (valid.loss.ave.pth)",
+    )
+    parser.add_argument(
+        "--test_set", default="test", metavar="NAME", help="set to decode (test)"
+    )
+    parser.add_argument(
+        "--dumpdir",
+        type=Path,
+        default=Path("dump"),
+        metavar="DIR",
+        help="formatted data (dump)",
+    )
+    parser.add_argument(
+        "--feats_type", default="raw", metavar="NAME", help="folder in it (raw)"
+    )
     parser.add_argument(
         "--inference_configs",
         nargs="*",
         default=[],
-        help="Decode configs, one row each (default: dense, skipping, intermediate)",
+        metavar="YAML",
+        help="decode configs, one row each beside dense, skipping and intermediate "
+        "(none)",
     )
-    parser.add_argument("--num_threads", type=int, default=1)
+    parser.add_argument(
+        "--num_threads", type=int, default=1, metavar="N", help="threads of torch (1)"
+    )
     parser.add_argument(
         "--timing_repeats",
         type=int,
         default=MIN_REPEATS,
-        help=f"Repeats of the speed measurement, at least {MIN_REPEATS}",
+        metavar="N",
+        help=f"repeats of the speed measurement, at least {MIN_REPEATS} "
+        f"({MIN_REPEATS})",
     )
     parser.add_argument(
         "--timing_seconds",
         type=float,
         default=45.0,
-        help="Time to spend on it; as many utterances are measured as fit",
+        metavar="SECONDS",
+        help="time to spend on it; as many utterances are measured as fit (45)",
     )
-    parser.add_argument("--sweep_seconds", type=float, default=45.0)
-    parser.add_argument("--thresholds", type=float, nargs="+", default=THRESHOLDS)
     parser.add_argument(
-        "--utterance", help="Which one to draw (default: a typical one)"
+        "--sweep_seconds",
+        type=float,
+        default=45.0,
+        metavar="SECONDS",
+        help="time to spend on the picture of thresholds (45)",
+    )
+    parser.add_argument(
+        "--blank_threshold",
+        type=float,
+        nargs="+",
+        default=THRESHOLDS,
+        metavar="P",
+        help=f"thresholds in it ({' '.join(map(str, THRESHOLDS))})",
+    )
+    parser.add_argument(
+        "--utterance", metavar="ID", help="which one to draw (a typical one)"
     )
     return parser
 
@@ -86,16 +130,16 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Optional[Sequence[str]] = None) -> int:
     """Measure, print, write; return the exit status (2 for wrong options)."""
     words = list(sys.argv[1:] if cmd is None else cmd)
-    args = get_parser().parse_args(words)
-    # ESPnet's own, once per model, into the middle of a progress bar.
-    warnings.filterwarnings("ignore", message=".*cuda.amp.autocast")
     command = shlex.join(["python", "-m", "espnet_blankskip.evaluation.report", *words])
-    try:
+
+    def run() -> int:
+        args = get_parser().parse_args(words)
+        # ESPnet's own, once per model, into the middle of a progress bar.
+        warnings.filterwarnings("ignore", message=".*cuda.amp.autocast")
         make_report(args, command)
-    except (ValueError, OSError) as error:
-        print(f"report: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return run_command("report", run, usage_errors=(ValueError, *UNUSABLE_FILES))
 
 
 def make_report(args: argparse.Namespace, command: str) -> None:
@@ -146,7 +190,7 @@ def make_report(args: argparse.Namespace, command: str) -> None:
                 speech2text,
                 utterances,
                 passed,
-                args.thresholds,
+                args.blank_threshold,
                 args.sweep_seconds,
                 images / f"wer_speed_vs_threshold_{args.test_set}.png",
             ),
@@ -269,13 +313,10 @@ def describe_model(speech2text: BlankSkipSpeech2Text) -> str:
         f"{encoder.output_size()}, {size:.1f} M parameters"
     )
     if speech2text.can_skip:
-        gates = ", ".join(str(g) for g in encoder.gate_layers)
-        words += (
-            f", gate after layer {gates}, blank_threshold {encoder.blank_threshold}, "
-            f"spike_extension {encoder.spike_extension}, "
-            f"conv_context {encoder.conv_context}, "
-            f"attn_context {encoder.attn_context}"
-        )
+        given = encoder.gate_options.given()
+        gates = ", ".join(map(str, given.pop("gate_layers")))
+        others = ", ".join(f"{name} {value}" for name, value in given.items())
+        words += f", gate after layer {gates}, {others}"
     return words
 
 

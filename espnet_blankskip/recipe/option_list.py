@@ -81,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Drive ESPnet's entry points through the stages of asr.sh: "
         "1 data, 2 speed perturbation, 3 format, 4 filter, 5 tokens, 10 statistics, "
         "11 training, 12 decoding, 13 scoring, 14 packing. Booleans are true or false.",
+        epilog="example: ./run.sh --corpus fsdd --stop_stage 13",
     )
     add = parser.add_argument_group("general").add_argument
     add("--stage", type=int, default=FIRST_STAGE, help="first stage to run")
@@ -120,6 +121,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     add = parser.add_argument_group("data").add_argument
+    add(
+        "--corpus",
+        default="fsdd",
+        help="what local/data.sh makes the data of: fsdd, mini_an4, an4, "
+        "librispeech_100, librispeech, aishell, synthetic, lhotse:NAME; the other "
+        "defaults go by it (not in asr.sh)",
+    )
     add("--train_set", default="", help="training set in data/ (required)")
     add("--valid_set", default="", help="validation set in data/ (required)")
     add("--test_sets", type=words, default=[], help="test sets in data/ (required)")

@@ -20,10 +20,11 @@ from espnet_blankskip.evaluation.measure import (
     speeds,
     spread_by_length,
 )
-from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, setting
+from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, recognizer_at
 from espnet_blankskip.evaluation.results_file import write_section
 from espnet_blankskip.evaluation.scoring import score_folder, score_texts
 from espnet_blankskip.evaluation.stock_twin import build_stock_twin
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.pictures.depth import DepthPicture, depth_figure
 
@@ -256,11 +257,12 @@ def test_a_setting_leaves_the_gate_as_trained(test_set):
     exp = test_set / "exp" / "asr_tiny"
     speech2text = BlankSkipSpeech2Text(exp / "config.yaml", exp / "model.pth")
     samples = soundfile.read(test_set / "u0.wav", dtype="float32")[0]
-    trained = speech2text.asr_model.encoder.blank_threshold
-    loose = setting(speech2text, SKIPPING, blank_threshold=1.1)(samples)
-    assert loose.kept_ratio == 1.0
-    assert speech2text.asr_model.encoder.blank_threshold == trained
-    assert setting(speech2text, SKIPPING)(samples).kept_ratio < 1.0
+    trained = speech2text.gate_options
+    gate = GateOptions(blank_threshold=1.1, attn_context="all", mode=SKIPPING)
+    assert recognizer_at(speech2text, gate)(samples).kept_ratio == 1.0
+    assert speech2text.gate_options == trained
+    skipping = recognizer_at(speech2text, GateOptions(mode=SKIPPING))
+    assert skipping(samples).kept_ratio < 1.0
 
 
 def test_report_writes_one_table_and_two_pictures(test_set, monkeypatch, capsys):

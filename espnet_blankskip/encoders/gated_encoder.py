@@ -1,44 +1,37 @@
-"""The gate's options, checked, and what may be changed of them at run time."""
+"""An encoder with gates: its options, and what may be changed of them at run time."""
 
+from dataclasses import replace
 from typing import List, Optional, Sequence, Union
 
 import torch
 
 from espnet_blankskip.encoders.options import (
-    ATTN_CONTEXTS,
-    CONV_CONTEXTS,
     GATE_HEADS,
     check_can_skip,
-    check_choice,
     check_espnet_options,
+    check_gates_exist,
     check_plugin_version,
-    check_train_skip,
-    checked_gate_layers,
+    checked_train_skip,
+    checked_warmup_steps,
 )
 from espnet_blankskip.encoders.training_progress import TrainingProgress
-from espnet_blankskip.gate import BlankGate, check_gate_options
+from espnet_blankskip.gate import BlankGate
+from espnet_blankskip.gate_options import DEFAULTS, GateOptions, Layers, check_choice
 
 
-class GateSettings(TrainingProgress):
+class GatedEncoder(TrainingProgress):
     """Options of an encoder with gates, and when it skips in training.
 
     Args:
         *args, **kwargs: options of the ESPnet encoder.
-        gate_layers: layers after which blank frames leave, 1-based and below
-            ``num_blocks``; an empty list never skips.
+        gate_layers, blank_threshold, spike_extension, conv_context, attn_context: see
+            :class:`~espnet_blankskip.gate_options.GateOptions`; the layers are below
+            ``num_blocks``.
         gate_head: what reads the gate: the model's "ctc" head on normalized states,
             as interCTC does; or a head of its "own", for encoders whose gate layers
             were not trained with interCTC. Frames skipped by an own head come out as
             one learned blank state, since their layer's states mean nothing to the
             CTC head.
-        blank_threshold: a frame leaves when its blank probability reaches this;
-            at least 0.5, above 1 nothing is skipped.
-        spike_extension: frames kept on both sides of a spike.
-        conv_context: what the convolution of later layers sees at a skipped frame:
-            its last state ("stale"), nothing ("zero"), or the next kept frame
-            ("packed", only for models trained that way).
-        attn_context: whether skipped frames are still attended to, at their last
-            state ("all"), or not ("kept").
         train_skip: skip in training: True, False, or the probability per batch, drawn
             alike in all processes of a distributed training.
         skip_warmup_steps: training batches before skipping starts, counted by
@@ -56,12 +49,12 @@ class GateSettings(TrainingProgress):
     def __init__(
         self,
         *args,
-        gate_layers: Sequence[int] = (),
+        gate_layers: Layers = DEFAULTS.gate_layers,
         gate_head: str = "ctc",
-        blank_threshold: float = 0.95,
-        spike_extension: int = 1,
-        conv_context: str = "stale",
-        attn_context: str = "kept",
+        blank_threshold: float = DEFAULTS.blank_threshold,
+        spike_extension: int = DEFAULTS.spike_extension,
+        conv_context: str = DEFAULTS.conv_context,
+        attn_context: str = DEFAULTS.attn_context,
         train_skip: Union[bool, float] = True,
         skip_warmup_steps: int = 0,
         requires_plugin: Optional[str] = None,
@@ -70,19 +63,17 @@ class GateSettings(TrainingProgress):
         check_espnet_options(kwargs, super().__init__)
         super().__init__(*args, **kwargs)
         self.num_blocks = len(self.encoders)
-        self.gate_layers = checked_gate_layers(gate_layers, self.num_blocks)
+        options = GateOptions(
+            gate_layers, blank_threshold, spike_extension, conv_context, attn_context
+        )
+        check_gates_exist(options.gate_layers or (), self.num_blocks)
+        self._take(DEFAULTS)  # where YAML says null
+        self._take(options)
         self._built_gate_layers = list(self.gate_layers)
-        self.set_gate(blank_threshold, spike_extension)
-        check_choice("gate_head", gate_head, GATE_HEADS)
-        check_choice("conv_context", conv_context, CONV_CONTEXTS)
-        check_choice("attn_context", attn_context, ATTN_CONTEXTS)
-        check_train_skip(train_skip, skip_warmup_steps)
+        self.gate_head = check_choice("gate_head", gate_head, GATE_HEADS)
+        self.train_skip = checked_train_skip(train_skip)
+        self.skip_warmup_steps = checked_warmup_steps(skip_warmup_steps)
         check_plugin_version(requires_plugin)
-        self.gate_head = gate_head
-        self.conv_context = conv_context
-        self.attn_context = attn_context
-        self.train_skip = float(train_skip)
-        self.skip_warmup_steps = int(skip_warmup_steps)
         self._begin_to_count()
         if self.gate_layers:
             self._check_can_skip()
@@ -110,40 +101,32 @@ class GateSettings(TrainingProgress):
                 part.eval()
         return self
 
-    def set_gate(
-        self,
-        blank_threshold: Optional[float] = None,
-        spike_extension: Optional[int] = None,
-        gate_layers: Optional[Sequence[int]] = None,
-        conv_context: Optional[str] = None,
-        attn_context: Optional[str] = None,
-    ) -> None:
-        """Change the gate at run time; None leaves an option as it is.
+    @property
+    def gate_options(self) -> GateOptions:
+        """The gates as they are now."""
+        names = DEFAULTS.given()
+        return GateOptions(**{name: getattr(self, name) for name in names})
+
+    def set_gate(self, options: Optional[GateOptions] = None, **changes) -> None:
+        """Change the gates at run time; what is None stays as it is.
 
         Args:
-            blank_threshold, spike_extension, conv_context, attn_context: as for the
-                class.
-            gate_layers: some of ``possible_gates``.
+            options: what to change; ``gate_layers`` to some of ``possible_gates``. Its
+                ``mode`` is no matter here: ``encode_frames`` is told it.
+            **changes: options by name, over those.
 
         Raises:
-            ValueError: naming the option and its allowed range.
+            ValueError: naming the option and its allowed range; the gates are then
+                as they were.
         """
-        threshold = self.blank_threshold if blank_threshold is None else blank_threshold
-        extension = self.spike_extension if spike_extension is None else spike_extension
-        check_gate_options(threshold, extension)
-        if conv_context is not None:
-            check_choice("conv_context", conv_context, CONV_CONTEXTS)
-        if attn_context is not None:
-            check_choice("attn_context", attn_context, ATTN_CONTEXTS)
-        if gate_layers is not None:
-            self.gate_layers = self._chosen_gates(gate_layers)
-        # every check lies behind, so that an error leaves the gate as it was
-        if conv_context is not None:
-            self.conv_context = conv_context
-        if attn_context is not None:
-            self.attn_context = attn_context
-        self.blank_threshold = float(threshold)
-        self.spike_extension = int(extension)
+        options = replace(options or GateOptions(), **changes)
+        if options.gate_layers is not None:
+            self._check_possible(options.gate_layers)
+        self._take(options)
+
+    def _take(self, options: GateOptions) -> None:
+        for name, value in replace(options, mode=None).given().items():
+            setattr(self, name, value)
 
     @property
     def possible_gates(self) -> List[int]:
@@ -157,16 +140,15 @@ class GateSettings(TrainingProgress):
             built |= {n for n in self.interctc_layer_idx if n < self.num_blocks}
         return sorted(built)
 
-    def _chosen_gates(self, gate_layers: Sequence[int]) -> List[int]:
-        gates = checked_gate_layers(gate_layers, self.num_blocks)
+    def _check_possible(self, gate_layers: Sequence[int]) -> None:
+        check_gates_exist(gate_layers, self.num_blocks)
         possible = self.possible_gates
-        if not gates or not set(gates) <= set(possible):
+        if not gate_layers or not set(gate_layers) <= set(possible):
             raise ValueError(
-                f"gate_layers={gates} must be chosen from "
+                f"gate_layers={list(gate_layers)} must be chosen from "
                 f"{possible or 'none: this encoder was built without a gate'}"
                 + (", the layers with an intermediate CTC" if possible else "")
             )
-        return gates
 
     def _check_can_skip(self) -> None:
         """Refuse stock options whose meaning depends on unbroken time."""
