@@ -160,7 +160,7 @@ esac
 options=("${more[@]+"${more[@]}"}" "${options[@]+"${options[@]}"}")
 # The corpus is known, whatever else the data preparation is told.
 if [ -z "${data_corpus}" ]; then
-    data_opts="--corpus ${corpus} ${data_opts}"
+    data_opts="--corpus ${corpus}${data_opts:+ ${data_opts}}"
 fi
 if [ "${corpus}" = own ] && [[ " ${options[*]+"${options[*]}"} " != *" --help "* ]]; then
     there=$(sets_in_data | tr '\n' ' ')
@@ -198,8 +198,8 @@ check_tree() {
         [ -z "$(value_of "${name}" "")" ] \
             || fail "${name} is no option of asr.sh, which does the work in an ESPnet tree"
     done
-    python3 -c "import espnet, espnet_blankskip" 2> /dev/null || fail "\
-$(command -v python3) has no espnet or no espnet_blankskip: call egs2_recipe/install.sh \
+    python3 -c "import espnet2, espnet_blankskip" 2> /dev/null || fail "\
+$(command -v python3) has no ESPnet or no espnet_blankskip: call egs2_recipe/install.sh \
 and pip install in the environment of this ESPnet tree"
     if [ "$(value_of --stage 1)" -le 13 ] && [ "$(value_of --stop_stage 10000)" -ge 13 ] \
         && [ "$(value_of --skip_eval false)" = false ] && ! command -v sclite > /dev/null
