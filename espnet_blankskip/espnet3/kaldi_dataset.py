@@ -1,0 +1,82 @@
+"""Kaldi-style data folders as ESPnet3 data sets."""
+
+from pathlib import Path
+from typing import Any, Dict, List, Union
+
+from espnet_blankskip.kaldi.lists import read_table
+from espnet_blankskip.kaldi.utterances import list_utterances
+from espnet_blankskip.upstream import espnet3_module
+
+Field = espnet3_module("contract").Field
+
+
+class KaldiDataset(espnet3_module("components.data.base_dataset").BaseDataset):
+    """Utterances of a folder with ``wav.scp``, ``text`` and maybe ``segments``.
+
+    Items are in the order of their ids. Paths in ``wav.scp`` are files, absolute or
+    relative to the folder that the process runs in.
+
+    Args:
+        folder: The data folder.
+        inference: Items carry ``utt_id``, and the sampling rate beside the samples,
+            as ESPnet3's inference contract wants them; training wants neither.
+
+    Raises:
+        FileNotFoundError: It is no data folder.
+        ValueError: Its lists are damaged, or contradict one another.
+    """
+
+    fields = (Field("speech", "audio"), Field("text", "text"))
+
+    def __init__(self, folder: Union[str, Path], inference: bool = False):
+        self.folder = Path(folder)
+        self.inference = inference
+        self._utterances, self._texts = read_folder(self.folder)
+
+    def __len__(self) -> int:
+        return len(self._utterances)
+
+    def __getitem__(self, index: int) -> Dict[str, Any]:
+        """Return one utterance: ``speech``, float32 (S,), and ``text``.
+
+        Raises:
+            BadAudio: Its audio cannot be used; the message names it.
+        """
+        utterance = self._utterances[int(index)]
+        samples, rate = utterance.read_checked()
+        text = self._texts[utterance.utt_id]
+        if not self.inference:
+            return {"speech": samples, "text": text}
+        return {"utt_id": utterance.utt_id, "speech": (rate, samples), "text": text}
+
+
+def read_folder(folder: Path):
+    """Return a folder's utterances in sorted order, and their transcripts by id.
+
+    Raises:
+        FileNotFoundError: ``wav.scp`` or ``text`` is missing.
+        ValueError: A list is damaged, or an utterance lacks its recording or its
+            transcript.
+    """
+    for name in ("wav.scp", "text"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"data folder {folder}: {name} is missing")
+    utterances, problems = list_utterances(folder)
+    texts = read_table(folder / "text")
+    problems += [(u.utt_id, "has no transcript") for u in utterances if not texts.get(u.utt_id)]
+    if problems or not utterances:
+        raise ValueError(f"data folder {folder}: {first_problems(problems)}")
+    return utterances, texts
+
+
+def first_problems(problems, shown: int = 5) -> str:
+    """Name the first utterances that cannot be used, in one line."""
+    named = "; ".join(f"{utt_id} {reason}" for utt_id, reason in problems[:shown])
+    more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
+    return named + more if problems else "it holds no utterance"
+
+
+def transcripts(folder: str) -> List[str]:
+    """Return the transcripts of a data folder, for ``tokenizer.text_builder``."""
+    utterances, texts = read_folder(Path(folder))
+    return [texts[utterance.utt_id] for utterance in utterances]
