@@ -1,6 +1,7 @@
 """ESPnet3's ASR system that decodes and measures in several modes."""
 
 import contextlib
+import copy
 import logging
 from pathlib import Path
 from typing import Dict, List
@@ -80,7 +81,7 @@ class ASRSystem(espnet3_module("systems.esp2_asr.system").ASRSystem):
         for role in ("inference_config", "metrics_config"):
             config = configs[role] = getattr(self, role)
             if config is not None:
-                changed = config.copy()
+                changed = copy.deepcopy(config)
                 changed.inference_dir = f"{config.inference_dir}_{mode}"
                 setattr(self, role, changed)
         self.inference_config.model.mode = mode
