@@ -11,6 +11,7 @@ from typing import Dict, Optional, Tuple, Union
 import torch
 import yaml
 
+from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
 from espnet_blankskip.checkpoint.lightning import weights_inside
 from espnet_blankskip.checkpoint.model_building import build_asr_model
 from espnet_blankskip.encoders.input_layer_names import use_names_of
@@ -80,7 +81,7 @@ def read_train_config(config: Path) -> argparse.Namespace:
                 f"--asr_train_config {config} lacks '{key}': is it the config.yaml "
                 "that asr_train wrote into the experiment folder?"
             )
-    return argparse.Namespace(**values)
+    return argparse.Namespace(**with_tokenizer(values))
 
 
 def read_state_dict(

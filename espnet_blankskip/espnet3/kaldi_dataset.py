@@ -63,7 +63,9 @@ def read_folder(folder: Path):
             raise FileNotFoundError(f"data folder {folder}: {name} is missing")
     utterances, problems = list_utterances(folder)
     texts = read_table(folder / "text")
-    problems += [(u.utt_id, "has no transcript") for u in utterances if not texts.get(u.utt_id)]
+    problems += [
+        (u.utt_id, "has no transcript") for u in utterances if not texts.get(u.utt_id)
+    ]
     if problems or not utterances:
         raise ValueError(f"data folder {folder}: {first_problems(problems)}")
     return utterances, texts

@@ -4,9 +4,7 @@ from espnet_blankskip.espnet3.recognitions import measures
 from espnet_blankskip.upstream import espnet3_module
 
 
-class MeasuringRunner(
-    espnet3_module("systems.esp2_asr.inference").ASRInferenceRunner
-):
+class MeasuringRunner(espnet3_module("systems.esp2_asr.inference").ASRInferenceRunner):
     """ESPnet3's ASR runner for `BlankSkipSpeech2Text`, with more than the text.
 
     Beside ``text.scp`` it writes ``frames.scp``, ``kept_frames.scp`` and three lists

@@ -14,6 +14,7 @@ from typing import Any, Dict, Optional
 import yaml
 
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
+from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
 from espnet_blankskip.terminal import one_line
 from espnet_blankskip.zoo.assets import find_assets
 from espnet_blankskip.zoo.errors import CheckpointError
@@ -187,7 +188,7 @@ def _open_packed(source: str, kind: str, root: Path, meta_file: Path) -> Checkpo
     check_plugin_version(meta, source)
     config_file = _inside(source, root, listed[f"{task}_train_config"])
     model_file = _inside(source, root, listed[f"{task}_model_file"])
-    config = read_yaml(config_file)
+    config = with_tokenizer(read_yaml(config_file))
     assets, missing = find_assets(config, config_file, source, root)
     return Checkpoint(
         source, kind, config_file, model_file, config, meta, task, assets, missing
@@ -222,7 +223,7 @@ def _open_experiment(
             f"{source}: no config.yaml (which ESPnet writes into the experiment "
             "folder) and no meta.yaml"
         )
-    config = read_yaml(config_file)
+    config = with_tokenizer(read_yaml(config_file))
     if model_file is None:
         model_file = choose_weights(folder, config, source)
     elif not model_file.is_file():
