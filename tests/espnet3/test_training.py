@@ -21,7 +21,7 @@ HALVES = dict(
     shapes="halves",
     batch_size=2,
     accumulate_grad_batches=2,
-    model_conf=dict(kd_warmup_steps=WARMUP),
+    warmup_steps=WARMUP,
 )
 # one process trains several models, because importing ESPnet takes ten seconds
 TRAIN_EACH = """
@@ -46,7 +46,7 @@ def recipe(tmp_path_factory):
     write_training(folder, "first", max_epochs=1, **HALVES)
     write_training(folder, "rest", max_epochs=EPOCHS, resume="first", **HALVES)
     write_training(folder, "bf16", max_epochs=1, precision="bf16-mixed", **HALVES)
-    halves = {**HALVES, "model_conf": dict(kd_warmup_steps=2 * PAIRED_WARMUP)}
+    halves = {**HALVES, "warmup_steps": 2 * PAIRED_WARMUP}
     write_training(folder, "one_process", max_epochs=EPOCHS, **halves)
     names = ["accumulated", "first", "rest", "bf16", "one_process"]
     run(folder, "-c", TRAIN_EACH, *names)
@@ -54,7 +54,7 @@ def recipe(tmp_path_factory):
 
 
 def probed(recipe, name, what, rank=0):
-    """What `training_probe` wrote of one process's training batches, validations, ..."""
+    """What `training_probe` wrote of one process: of "train", "valid" or "sanity"."""
     lines = (recipe / "exp" / name / f"probe.{rank}.jsonl").read_text().splitlines()
     return [row for row in map(json.loads, lines) if row["what"] == what]
 
@@ -118,7 +118,7 @@ def test_two_processes_give_the_losses_of_one(recipe):
     write_training(
         recipe,
         "two_processes",
-        model_conf=dict(kd_warmup_steps=PAIRED_WARMUP),
+        warmup_steps=PAIRED_WARMUP,
         max_epochs=EPOCHS,
         devices=2,
         strategy="ddp",

@@ -65,14 +65,14 @@ def make_recipe(folder: Path) -> Path:
     return folder
 
 
-def model_section(encoder: str, **model_conf) -> dict:
+def model_section(encoder: str, kd_warmup_steps: int) -> dict:
     """The tiny model as `model:` of a training.yaml."""
     config = train_config(factorized=True, encoder=encoder, token_list=TOKENS)
     for option in ("token_type", "bpemodel", "non_linguistic_symbols", "cleaner"):
         config.pop(option)
     config.pop("g2p")
     config.pop("use_preprocessor")
-    config["model_conf"].update(kd_weight=0.5, **model_conf)
+    config["model_conf"].update(kd_weight=0.5, kd_warmup_steps=kd_warmup_steps)
     config["encoder_conf"].update(
         blank_threshold=0.5, positional_dropout_rate=0.0, attention_dropout_rate=0.0
     )
@@ -88,13 +88,14 @@ def write_training(
     encoder: str = "blankskip_conformer",
     shapes: str = "whole",
     batch_size: int = 4,
-    model_conf: dict = {},
+    warmup_steps: int = 0,
     resume: str = "",
     **trainer,
 ) -> Path:
     """Write conf/NAME.yaml, which trains on the four utterances in a given order.
 
     Args:
+        warmup_steps: Batches before distillation starts.
         resume: Name of the training that it goes on with.
         **trainer: Options of Lightning's trainer.
     """
@@ -129,7 +130,7 @@ def write_training(
             },
         },
         "tokenizer": {"save_path": "data", "model_type": "none"},
-        "model": model_section(encoder, **model_conf),
+        "model": model_section(encoder, kd_warmup_steps=warmup_steps),
         "optimizer": {"_target_": "torch.optim.SGD", "lr": 0.01, "weight_decay": 0},
         "scheduler": {"warmup_steps": 1},
         "dataloader": {
