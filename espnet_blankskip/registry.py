@@ -50,7 +50,7 @@ def register() -> None:
 
 def _add_classes(task) -> None:
     if task.__name__ == ESPNET3_ASR_RUNNER:
-        from espnet_blankskip.espnet3.recognitions import accept_recognitions
+        from espnet_blankskip.decoding.espnet3_runner import accept_recognitions
 
         accept_recognitions(task.ASRInferenceRunner)
         return

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from espnet_blankskip.audio.reading import BadAudio
-from espnet_blankskip.espnet3.kaldi_dataset import first_problems, read_folder
 from espnet_blankskip.corpora import CorpusOptions, prepare_corpus
+from espnet_blankskip.espnet3.kaldi_dataset import first_problems, read_folder
 from espnet_blankskip.upstream import espnet3_module
 
 logger = logging.getLogger(__name__)

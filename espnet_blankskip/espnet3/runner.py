@@ -1,6 +1,8 @@
 """ESPnet3's runner, which also writes down how deep and how fast it decoded."""
 
-from espnet_blankskip.espnet3.recognitions import measures
+from typing import Dict, Union
+
+from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.upstream import espnet3_module
 
 
@@ -18,3 +20,23 @@ class MeasuringRunner(espnet3_module("systems.esp2_asr.inference").ASRInferenceR
         if batched:
             return [measures(recognition) for recognition in result]
         return measures(result)
+
+
+def measures(recognition: Recognition) -> Dict[str, Union[str, int, float]]:
+    """Return the text, and what `metrics` needs to tell depth and speed.
+
+    Args:
+        recognition: Of one utterance.
+
+    Returns:
+        ``text``; ``frames`` and ``kept_frames``, counted after subsampling;
+        ``encoder_seconds``, ``total_seconds`` and ``audio_seconds``.
+    """
+    return {
+        "text": recognition.text,
+        "frames": len(recognition.depth),
+        "kept_frames": recognition.kept_frames,
+        "encoder_seconds": recognition.encoder_seconds,
+        "total_seconds": recognition.total_seconds,
+        "audio_seconds": recognition.audio_seconds,
+    }

@@ -1,7 +1,5 @@
 """What ESPnet3's runner needs to know of a recognition."""
 
-from typing import Dict, Union
-
 from espnet_blankskip.decoding.recognition import Recognition
 
 
@@ -28,23 +26,3 @@ def accept_recognitions(runner: type) -> None:
 
     format_output.stock = stock
     runner.format_output = staticmethod(format_output)
-
-
-def measures(recognition: Recognition) -> Dict[str, Union[str, int, float]]:
-    """Return the text, and what `metrics` needs to tell depth and speed.
-
-    Args:
-        recognition: Of one utterance.
-
-    Returns:
-        ``text``; ``frames`` and ``kept_frames``, counted after subsampling;
-        ``encoder_seconds``, ``total_seconds`` and ``audio_seconds``.
-    """
-    return {
-        "text": recognition.text,
-        "frames": len(recognition.depth),
-        "kept_frames": recognition.kept_frames,
-        "encoder_seconds": recognition.encoder_seconds,
-        "total_seconds": recognition.total_seconds,
-        "audio_seconds": recognition.audio_seconds,
-    }
