@@ -9,58 +9,20 @@ import csv
 import json
 
 import pytest
-from tiny_recipe import make_recipe, needs_espnet3, run, write_training
+from tiny_recipe import needs_espnet3, run, write_training
+from trained_recipe import EPOCHS, PAIRED_WARMUP, WARMUP
 
 pytestmark = needs_espnet3
 
-WARMUP = 3  # batches; with two of them per update, the warm-up ends amid an update
-EPOCHS = 3
-# of two processes; one that accumulates counts each half
-PAIRED_WARMUP = 1
-HALVES = dict(
-    shapes="halves",
-    batch_size=2,
-    accumulate_grad_batches=2,
-    warmup_steps=WARMUP,
-)
-# one process trains several models, because importing ESPnet takes ten seconds
-TRAIN_EACH = """
-import sys
-from espnet3.systems.launch import launch
-from espnet_blankskip.espnet3 import ASRSystem
-for name in sys.argv[1:]:
-    config = ["--training_config", f"conf/{name}.yaml"]
-    launch(
-        ASRSystem,
-        conf_package="egs3.TEMPLATE.esp2_asr",
-        argv=["--stages", "train", *config],
-    )
-"""
 
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    """A recipe in which one process has trained several models."""
-    folder = make_recipe(tmp_path_factory.mktemp("training") / "recipe")
-    write_training(folder, "accumulated", max_epochs=EPOCHS, **HALVES)
-    write_training(folder, "first", max_epochs=1, **HALVES)
-    write_training(folder, "rest", max_epochs=EPOCHS, resume="first", **HALVES)
-    write_training(folder, "bf16", max_epochs=1, precision="bf16-mixed", **HALVES)
-    halves = {**HALVES, "warmup_steps": 2 * PAIRED_WARMUP}
-    write_training(folder, "one_process", max_epochs=EPOCHS, **halves)
-    names = ["accumulated", "first", "rest", "bf16", "one_process"]
-    run(folder, "-c", TRAIN_EACH, *names)
-    return folder
-
-
-def probed(recipe, name, what, rank=0):
+def probed(trained, name, what, rank=0):
     """What `training_probe` wrote of one process: of "train", "valid" or "sanity"."""
-    lines = (recipe / "exp" / name / f"probe.{rank}.jsonl").read_text().splitlines()
+    lines = (trained / "exp" / name / f"probe.{rank}.jsonl").read_text().splitlines()
     return [row for row in map(json.loads, lines) if row["what"] == what]
 
 
-def test_kept_ratio_and_every_loss_term_are_in_lightnings_logs(recipe):
-    [log] = (recipe / "exp" / "accumulated").rglob("metrics.csv")
+def test_kept_ratio_and_every_loss_term_are_in_lightnings_logs(trained):
+    [log] = (trained / "exp" / "accumulated").rglob("metrics.csv")
     with open(log, newline="") as lines:
         columns = next(csv.reader(lines))
     terms = ["loss", "loss_ctc", "loss_interctc_layer2", "kept_ratio"]
@@ -68,12 +30,12 @@ def test_kept_ratio_and_every_loss_term_are_in_lightnings_logs(recipe):
     assert {f"{p}/{t}" for p in ("train", "valid") for t in terms} <= set(columns)
 
 
-def test_warm_ups_count_batches_and_no_validation(recipe):
-    assert [row["batches"] for row in probed(recipe, "accumulated", "sanity")] == [0]
-    batches = probed(recipe, "accumulated", "train")
+def test_warm_ups_count_batches_and_no_validation(trained):
+    assert [row["batches"] for row in probed(trained, "accumulated", "sanity")] == [0]
+    batches = probed(trained, "accumulated", "train")
     assert [row["batches"] for row in batches] == [1, 2, 3, 4, 5, 6]
     assert [row["updates"] for row in batches] == [0, 1, 1, 2, 2, 3]
-    assert [r["batches"] for r in probed(recipe, "accumulated", "valid")] == [2, 4, 6]
+    assert [r["batches"] for r in probed(trained, "accumulated", "valid")] == [2, 4, 6]
 
 
 def distillation_in_loss(stats):
@@ -82,18 +44,20 @@ def distillation_in_loss(stats):
     return (stats["loss"] - without) / stats["loss_kd"]
 
 
-@pytest.mark.parametrize("name, first", [("accumulated", 1), ("rest", 3)])
-def test_distillation_starts_after_its_warm_up(recipe, name, first):
-    batches = probed(recipe, name, "train")
+@pytest.mark.parametrize(
+    "name, first", [("accumulated", 1), ("rest", 3), ("plain_rest", 3)]
+)
+def test_distillation_starts_after_its_warm_up(trained, name, first):
+    batches = probed(trained, name, "train")
     shares = [distillation_in_loss(row["stats"]) for row in batches]
     want = [0.5 if n > WARMUP else 0.0 for n in range(first, 7)]
     assert shares == pytest.approx(want, abs=1e-4)
 
 
-def test_resuming_goes_on_as_if_never_stopped(recipe):
+def test_resuming_goes_on_as_if_never_stopped(trained):
     for what in ("train", "valid"):
-        whole = probed(recipe, "accumulated", what)
-        rest = probed(recipe, "rest", what)
+        whole = probed(trained, "accumulated", what)
+        rest = probed(trained, "rest", what)
         assert [r["batches"] for r in rest] == [
             r["batches"] for r in whole[-len(rest) :]
         ]
@@ -101,9 +65,9 @@ def test_resuming_goes_on_as_if_never_stopped(recipe):
             assert got["stats"] == pytest.approx(want["stats"], abs=1e-5)
 
 
-def test_mixed_precision_trains_alike(recipe):
-    got = probed(recipe, "bf16", "train")
-    want = probed(recipe, "accumulated", "train")
+def test_mixed_precision_trains_alike(trained):
+    got = probed(trained, "bf16", "train")
+    want = probed(trained, "accumulated", "train")
     for one, other in zip(got, want):
         assert one["stats"]["loss"] == pytest.approx(other["stats"]["loss"], rel=0.02)
         assert one["stats"]["loss"] != other["stats"]["loss"]
@@ -114,9 +78,9 @@ def losses(rows):
     return [[row["stats"][name] for name in names] for row in rows]
 
 
-def test_two_processes_give_the_losses_of_one(recipe):
+def test_two_processes_give_the_losses_of_one(trained):
     write_training(
-        recipe,
+        trained,
         "two_processes",
         warmup_steps=PAIRED_WARMUP,
         max_epochs=EPOCHS,
@@ -124,9 +88,9 @@ def test_two_processes_give_the_losses_of_one(recipe):
         strategy="ddp",
     )
     config = ["--training_config", "conf/two_processes.yaml"]
-    run(recipe, "run.py", "--stages", "train", *config)
-    want = losses(probed(recipe, "one_process", "train"))
+    run(trained, "run.py", "--stages", "train", *config)
+    want = losses(probed(trained, "one_process", "train"))
     for rank in (0, 1):
-        got = losses(probed(recipe, "two_processes", "train", rank))
+        got = losses(probed(trained, "two_processes", "train", rank))
         for one, other in zip(got, want[rank::2], strict=True):
             assert one == pytest.approx(other, rel=1e-3)
