@@ -212,10 +212,10 @@ def espnet3_module(name: str):
     try:
         return importlib.import_module(f"espnet3.{name}")
     except ModuleNotFoundError as missing:
-        if f"{missing.name}.".startswith("espnet3."):
+        package = str(missing.name).split(".")[0]
+        reason = f"it needs {package}, which is not installed"
+        if package == "espnet3":
             reason = f"ESPnet {ESPNET.version} does not have it, 202609 does"
-        else:
-            reason = f"it needs {missing.name}, which is not installed"
     raise ImportError(f"no ESPnet3: {reason}: pip install -U 'espnet[asr,train]'")
 
 
