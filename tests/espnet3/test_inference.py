@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tiny_experiment import write_experiment
-from tiny_recipe import ENVIRONMENT, make_recipe, needs_espnet3, run
+from tiny_recipe import ENVIRONMENT, make_recipe, needs_espnet3, run, write_training
 
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 
@@ -108,17 +108,30 @@ def slurm(tmp_path, monkeypatch):
     subprocess.run(["bash", SLURM, "stop", tmp_path], check=False)
 
 
-@pytest.mark.slow
-def test_workers_on_slurm_give_the_texts_of_one_process(recipe, alone, slurm):
+@pytest.fixture
+def on_slurm(slurm):
+    """`parallel:` of two workers, each a job of its own."""
     options = {
         "cores": 1,
         "memory": "4GB",
         "walltime": "00:10:00",
         "job_directives_skip": ["--mem"],  # the node of the test claims less
-        "log_directory": "exp/tiny/slurm",
+        "log_directory": "exp/slurm",
     }
-    parallel = {"env": "slurm", "n_workers": 2, "options": options}
-    write_inference(recipe, "cluster", parallel=parallel)
+    return {"env": "slurm", "n_workers": 2, "options": options}
+
+
+@pytest.mark.slow
+def test_workers_on_slurm_give_the_texts_of_one_process(recipe, alone, on_slurm):
+    write_inference(recipe, "cluster", parallel=on_slurm)
     assert infer(recipe, "cluster") == {utt: one.text for utt, one in alone.items()}
-    logs = list((recipe / "exp/tiny/slurm").glob("*"))
-    assert len(logs) >= 2
+    assert len(list((recipe / "exp" / "slurm").glob("*.err"))) == 2
+
+
+@pytest.mark.slow
+def test_workers_on_slurm_know_the_model_by_the_tasks_path(recipe, on_slurm):
+    # the workers' statistics are taken by the model that the config names
+    config = write_training(recipe, "stats", parallel=on_slurm)
+    run(recipe, "run.py", "--stages", "collect_stats", "--training_config", str(config))
+    shapes = (recipe / "exp" / "stats" / "train" / "feats_shape").read_text()
+    assert len(shapes.splitlines()) == 4

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -92,6 +93,7 @@ def write_training(
     batch_size: int = 4,
     warmup_steps: int = 0,
     resume: str = "",
+    parallel: Optional[dict] = None,
     **trainer,
 ) -> Path:
     """Write conf/NAME.yaml, which trains on the four utterances in a given order.
@@ -99,6 +101,7 @@ def write_training(
     Args:
         warmup_steps: Batches before distillation starts.
         resume: Name of the training that it goes on with.
+        parallel: Where statistics are collected; None: in one worker.
         **trainer: Options of Lightning's trainer.
     """
     devices, exp = trainer.get("devices", 1), f"exp/{name}"
@@ -148,6 +151,7 @@ def write_training(
             ],
             **trainer,
         },
+        "parallel": parallel or {"env": "local", "n_workers": 1},
         "fit": {"ckpt_path": f"exp/{resume}/last.ckpt"} if resume else {},
     }
     path = recipe / "conf" / f"{name}.yaml"
