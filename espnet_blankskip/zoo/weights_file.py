@@ -41,6 +41,14 @@ def choose_weights(folder: Path, config: Dict[str, Any], source: str) -> Path:
     return last
 
 
+def plain_name(model_file: Path) -> str:
+    """The name of a file with a checkpoint's weights alone: Lightning's end in .pth."""
+    stem = (
+        model_file.with_suffix(".pth") if model_file.suffix == ".ckpt" else model_file
+    )
+    return stem.name
+
+
 def _criteria(config: Dict[str, Any]) -> List[str]:
     """Stems of file names: [valid, loss, min] and ESPnet3's [valid/loss, 3, min]."""
     stems = []
