@@ -6,7 +6,7 @@ from typing import Optional, Sequence
 
 from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.corpora import CorpusOptions, prepare_corpus
-from espnet_blankskip.espnet3.kaldi_dataset import first_problems, read_folder
+from espnet_blankskip.espnet3.kaldi_dataset import named, read_folder
 from espnet_blankskip.upstream import espnet3_module
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,6 @@ class CorpusBuilder(espnet3_module("components.data.dataset_builder").DatasetBui
         if problems:
             raise ValueError(
                 f"data folder {folder}: {len(problems)} of {len(utterances)} "
-                f"utterances cannot be used: {first_problems(problems)}"
+                f"utterances cannot be used: {named(problems)}"
             )
         logger.info("%s: %d utterances", folder, len(utterances))

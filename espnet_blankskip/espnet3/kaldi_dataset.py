@@ -1,10 +1,11 @@
 """Kaldi-style data folders as ESPnet3 data sets."""
 
 from pathlib import Path
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, Iterable, List, Union
 
 from espnet_blankskip.kaldi.lists import read_table
-from espnet_blankskip.kaldi.utterances import list_utterances
+from espnet_blankskip.kaldi.utterances import Problem, list_utterances
+from espnet_blankskip.terminal import first_of
 from espnet_blankskip.upstream import espnet3_module
 
 Field = espnet3_module("contract").Field
@@ -66,16 +67,16 @@ def read_folder(folder: Path):
     problems += [
         (u.utt_id, "has no transcript") for u in utterances if not texts.get(u.utt_id)
     ]
-    if problems or not utterances:
-        raise ValueError(f"data folder {folder}: {first_problems(problems)}")
+    if problems:
+        raise ValueError(f"data folder {folder}: {named(problems)}")
+    if not utterances:
+        raise ValueError(f"data folder {folder}: it holds no utterance")
     return utterances, texts
 
 
-def first_problems(problems, shown: int = 5) -> str:
-    """Name the first utterances that cannot be used, in one line."""
-    named = "; ".join(f"{utt_id} {reason}" for utt_id, reason in problems[:shown])
-    more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
-    return named + more if problems else "it holds no utterance"
+def named(problems: Iterable[Problem]) -> str:
+    """The first utterances that cannot be used, and why, in one line."""
+    return first_of(f"'{utt_id}' {reason}" for utt_id, reason in problems)
 
 
 def transcripts(folder: str) -> List[str]:

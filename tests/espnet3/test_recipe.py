@@ -1,21 +1,20 @@
 """The recipe itself: all its stages, on mini_an4, FSDD and folders of one's own."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 import soundfile
 import yaml
-from tiny_recipe import ENVIRONMENT, FSDD, RECIPE, WORDS, needs_espnet3, run
+from real_speech import FSDD, MINI_AN4, digit_files
+from tiny_recipe import ENVIRONMENT, RECIPE, WORDS, needs_espnet3, run
 
 from espnet_blankskip.zoo.archive import open_checkpoint
 
 pytestmark = [needs_espnet3, pytest.mark.slow]
 
 STAGES = "create_dataset train_tokenizer collect_stats train infer measure pack_model"
-MINI_AN4 = Path(os.environ.get("MINI_AN4") or FSDD.parent / "mini_an4")
 # small and short: what is tested is the way, not the model
 SMALL = {
     "model": {
@@ -46,7 +45,7 @@ def own_folders(folder: Path) -> Path:
         samples = []
         for index in indices:
             for n, word in enumerate(WORDS):
-                [found] = FSDD.rglob(f"{n}_jackson_{index}.wav")
+                [found] = digit_files(f"{n}_jackson_{index}")
                 lists["wav.scp"] += f"{n}_{index} {found}\n"
                 lists["text"] += f"{n}_{index} {word}\n"
                 samples.append(soundfile.read(found)[0])

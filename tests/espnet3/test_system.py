@@ -48,13 +48,13 @@ def test_data_set_reads_a_folder_with_and_without_segments(tmp_path):
     "damage, message",
     [
         (lambda f: (f / "text").unlink(), "text is missing"),
-        (lambda f: (f / "text").write_text("a x\n"), "b has no transcript"),
+        (lambda f: (f / "text").write_text("a x\n"), "'b' has no transcript"),
         (lambda f: (f / "wav.scp").write_text(""), "it holds no utterance"),
         (
             lambda f: (f / "b.wav").write_bytes(b"no audio"),
-            "1 of 2 .* b cannot be read",
+            "1 of 2 .* 'b' cannot be read",
         ),
-        (lambda f: (f / "b.wav").unlink(), "1 of 2 .* b no such audio file"),
+        (lambda f: (f / "b.wav").unlink(), "1 of 2 .* 'b' no such audio file"),
     ],
 )
 def test_own_folders_are_checked_before_training(tmp_path, damage, message):

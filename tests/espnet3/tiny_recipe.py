@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from real_speech import digit_files
 from tiny_experiment import train_config
 
 # this folder is no package, but looks like one to Python where it is the only espnet3
@@ -23,7 +24,6 @@ needs_espnet3 = pytest.mark.skipif(
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "egs3_recipe"
-FSDD = Path(os.environ.get("FSDD") or ROOT.parent / "shared" / "data" / "fsdd")
 WORDS = ["zero", "one", "two", "three", "four"]
 TOKENS = ["<blank>", "<unk>", *WORDS, "<sos/eos>"]
 SAMPLES = 5000  # of one length, because ESPnet's STFT reads a little of what pads
@@ -42,10 +42,7 @@ def write_data(folder: Path) -> None:
     digits = folder / "data" / "digits"
     digits.mkdir(parents=True)
     wav, text = [], []
-    for n in range(1, 5):
-        found = next(FSDD.rglob(f"{n}_jackson_7.wav"), None)
-        if found is None:
-            pytest.skip(f"no spoken digits in {FSDD}; set FSDD to have this tested")
+    for n, found in enumerate(digit_files(*(f"{n}_jackson_7" for n in range(1, 5))), 1):
         samples, rate = soundfile.read(found)
         path = digits / f"{n}.wav"
         soundfile.write(path, np.pad(samples, (0, SAMPLES))[:SAMPLES], rate)
