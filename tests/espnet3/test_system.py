@@ -44,6 +44,14 @@ def test_data_set_reads_a_folder_with_and_without_segments(tmp_path):
     assert parts[0]["speech"][0] == 8000
 
 
+def test_only_training_needs_transcripts(tmp_path):
+    folder = write_folder(tmp_path / "new", {"a": 0.5})
+    (folder / "text").unlink()
+    assert set(espnet3.KaldiDataset(folder, inference=True)[0]) == {"utt_id", "speech"}
+    with pytest.raises(FileNotFoundError, match="text is missing"):
+        espnet3.KaldiDataset(folder)
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
