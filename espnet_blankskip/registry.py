@@ -1,8 +1,5 @@
 """Makes the plugin's encoders and model known to ESPnet's tasks.
 
-ESPnet3's ASR task has dictionaries of its own, and its runner is told what our
-recognizer returns.
-
 ESPnet finds classes in plain dictionaries of its task modules, and importing one of
 them takes ten seconds. So ``register()`` fills the dictionaries of the tasks that are
 loaded now, and those of the others whenever somebody has imported or reloaded them.

@@ -13,8 +13,8 @@ from typing import Any, Dict, Optional
 
 import yaml
 
-from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
+from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.terminal import one_line
 from espnet_blankskip.zoo.assets import find_assets
 from espnet_blankskip.zoo.errors import CheckpointError
