@@ -16,6 +16,7 @@ import sys
 
 ASR_TASK = "espnet2.tasks.asr"
 S2T_CTC_TASK = "espnet2.tasks.s2t_ctc"
+# ESPnet3's task has dictionaries of its own; its runner writes what recognizers return
 ESPNET3_ASR_TASK = "espnet3.systems.esp2_asr.task"
 ESPNET3_ASR_RUNNER = "espnet3.systems.esp2_asr.inference"
 # the class that ends each module: where it exists, the module is loaded
