@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Dict, List
 
-from espnet_blankskip.encoders.encoded_frames import MODES
 from espnet_blankskip.espnet3.results import results_table
+from espnet_blankskip.gate_options import MODES, check_choice
 from espnet_blankskip.upstream import espnet3_module
 
 logger = logging.getLogger(__name__)
@@ -63,12 +63,8 @@ class ASRSystem(espnet3_module("systems.esp2_asr.system").ASRSystem):
         if own == "as configured":
             return [own]
         modes = list(self.inference_config.modes)
-        unknown = [mode for mode in modes if mode not in MODES]
-        if unknown:
-            raise ValueError(
-                f"inference.yaml: modes: {', '.join(map(str, unknown))} must be among "
-                f"{', '.join(MODES)}"
-            )
+        for mode in modes:
+            check_choice("modes", mode, MODES)
         return modes if own in modes else [*modes, own]
 
     @contextlib.contextmanager
