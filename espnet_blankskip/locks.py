@@ -34,13 +34,14 @@ def held() -> Tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def locked(output: Path, who: str) -> Iterator[None]:
+def locked(output: Path, who: str, part: str = "") -> Iterator[None]:
     """Keep others from writing to an output.
 
     Args:
         output: File or folder; it need not be there yet. What is neither, such as a
             pipe or /dev/null, is not locked.
         who: What is said of us to others who want it, for example ``run.sh stage 11``.
+        part: Lock only this part of it; others may have the other parts.
 
     Raises:
         InUse: Somebody has it already.
@@ -51,8 +52,8 @@ def locked(output: Path, who: str) -> Iterator[None]:
     if path.exists() and not (path.is_file() or path.is_dir()):
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(_lock_name(path.name))
+    lock = path.with_name(_lock_name(f"{path.name}.{part}" if part else path.name))
+    folders = [folder for folder in path.parents if not folder.exists()]
     descriptor = _acquire(lock, output)
     _held.append(descriptor)
     try:
@@ -65,6 +66,8 @@ def locked(output: Path, who: str) -> Iterator[None]:
         _held.remove(descriptor)
         with contextlib.suppress(OSError):
             lock.unlink()  # while it is ours, so that nobody else's goes
+            for folder in folders:  # made for the lock, and nothing else came
+                folder.rmdir()
         os.close(descriptor)
 
 
@@ -72,6 +75,7 @@ def _acquire(lock: Path, output: Path) -> int:
     """Return a descriptor of the lock file, which is locked."""
     deadline = time.monotonic() + ENDING_SECONDS
     while True:
+        lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

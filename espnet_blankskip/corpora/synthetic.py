@@ -15,6 +15,7 @@ from zlib import crc32
 import numpy as np
 from tqdm import tqdm
 
+from espnet_blankskip.children import end_with_parent
 from espnet_blankskip.corpora.acoustics import as_recorded
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.sentences import draw_sentence
@@ -97,7 +98,7 @@ def workers(nj: int) -> Iterator[Callable]:
         yield map
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(nj, mp_context=context) as pool:
+    with ProcessPoolExecutor(nj, context, initializer=end_with_parent) as pool:
         yield lambda function, items: pool.map(function, items, chunksize=8)
 
 

@@ -26,16 +26,25 @@ class RecipeRun:
         """Command that runs a Python module with the plugin registered."""
         return [*self.options.python, "-m", name, *map(str, arguments)]
 
-    def is_done(self, number: int, marker: Path, facts: Facts, where: Path) -> bool:
+    def is_done(
+        self,
+        number: int,
+        marker: Path,
+        facts: Facts,
+        where: Path,
+        replaced_whole: bool = False,
+    ) -> bool:
         """Whether ``--reuse true`` may leave this piece of work alone.
 
         A marker that does not match is removed, so that work which is interrupted
-        from here on is not taken for done by a later call.
+        from here on is not taken for done by a later call. Where the old result is
+        ``replaced_whole`` by the new one, it keeps its marker until then.
         """
         if self.options.reuse and changed(marker, facts) == []:
             log(f"Stage {number}: done already ({where})")
             return True
-        marker.unlink(missing_ok=True)
+        if not replaced_whole:
+            marker.unlink(missing_ok=True)
         return False
 
     def mark_done(self, marker: Path, facts: Facts) -> None:

@@ -15,6 +15,7 @@ from typing import List, Optional
 import torch
 import yaml
 
+from espnet_blankskip.children import run_program
 from espnet_blankskip.upstream import PACK_MODULE
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.assets import set_asset
@@ -150,7 +151,8 @@ def _run_espnet_pack(
     for name in extras:
         command += ["--option", name]
     command += ["--outpath", "packed.zip"]
-    done = subprocess.run(command, cwd=stage, capture_output=True, text=True)
+    pipe = subprocess.PIPE
+    done = run_program(command, cwd=stage, stdout=pipe, stderr=pipe, text=True)
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise CheckpointError(f"{PACK_MODULE} failed: {last[0]}")

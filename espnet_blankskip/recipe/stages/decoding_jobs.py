@@ -1,5 +1,7 @@
 """Stage 12: hypotheses of every test set, for every decode configuration."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import List
 
@@ -43,7 +45,7 @@ def decode(run: RecipeRun) -> None:
 
 
 def decode_set(run: RecipeRun, decoding: Decoding, test_set: str) -> None:
-    """Decode one test set."""
+    """Decode one test set; what an earlier call made stays until all is there."""
     options, layout = run.options, run.layout
     folder, data = layout.results(decoding, test_set), layout.dump(test_set)
     decoder = decoder_module(run, decoding)
@@ -57,7 +59,7 @@ def decode_set(run: RecipeRun, decoding: Decoding, test_set: str) -> None:
         "batch_size": options.batch_size,
         "gpu_inference": options.gpu_inference,
     }
-    if run.is_done(12, folder / MARKER, facts, folder):
+    if run.is_done(12, folder / MARKER, facts, folder, replaced_whole=True):
         return
     logdir = folder / "logdir"
     log(f"Stage 12: Decoding with {decoder}: log: {logdir}/asr_inference.*.log")
@@ -65,22 +67,39 @@ def decode_set(run: RecipeRun, decoding: Decoding, test_set: str) -> None:
     nj = min(options.inference_nj, utterances)
     backend = options.backends["cuda_cmd" if options.gpu_inference else "decode_cmd"]
     backend.stop_leftovers(logdir / LOG)
-    started = folder / STARTED
+    started = logdir / STARTED
     keep_finished_parts(12, started, {**facts, "inference_nj": nj})
     parts = decode_parts(run, decoding, test_set, backend, nj)
-    merge(folder, [part / "1best_recog" for part in parts])
-    check_each_once("stage 12", folder / "text", data / "wav.scp")
-    # Another call begins anew, perhaps with the audio put right.
-    started.unlink()
-    failed = count_lines(folder / "failed")
+    merged = logdir / "merged"
+    shutil.rmtree(merged, ignore_errors=True)
+    merge(merged, [part / "1best_recog" for part in parts])
+    check_each_once("stage 12", merged / "text", data / "wav.scp")
+    failed = count_lines(merged / "failed")
     if failed == utterances:
-        raise StageError(f"stage 12: no utterance was usable; see {folder / 'failed'}")
+        # Another call begins anew, perhaps with the audio put right.
+        started.unlink()
+        raise StageError(f"stage 12: no utterance was usable; see {merged / 'failed'}")
     if failed:
         log(f"Stage 12: {failed} of {utterances} utterances failed: see {folder}")
+    replace_results(folder, merged)
     speed = write_real_time_factor(logdir, options.fs)
     rtf = f", RTF {speed['rtf']:.4f}" if speed else ""
     log(f"Stage 12: {folder}: {utterances} hypotheses{rtf}")
     run.mark_done(folder / MARKER, facts)
+    started.unlink()
+
+
+def replace_results(folder: Path, merged: Path) -> None:
+    """Put new lists in the place of all that came from old ones, such as scores."""
+    (folder / MARKER).unlink(missing_ok=True)
+    for old in folder.iterdir():
+        if old.is_dir() and old != merged.parent:
+            shutil.rmtree(old)
+        elif not old.is_dir():
+            old.unlink()
+    for new in merged.iterdir():
+        os.replace(new, folder / new.name)
+    merged.rmdir()
 
 
 def decode_parts(

@@ -1,9 +1,9 @@
 """Stage 1: local/data.sh makes the data folders."""
 
 import os
-import subprocess
 from pathlib import Path
 
+from espnet_blankskip.children import run_program
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.layout import DATA
 from espnet_blankskip.recipe.recipe_run import RecipeRun
@@ -47,7 +47,8 @@ def prepare_data(run: RecipeRun) -> None:
     if not SCRIPT.is_file():
         raise StageError(f"stage 1: {SCRIPT} is missing: call run.sh in its own folder")
     log(f"Stage 1: Data preparation for {', '.join(map(str, folders))}")
-    code = subprocess.call(["bash", str(SCRIPT), *options.local_data_opts])
+    command = ["bash", SCRIPT, *options.local_data_opts]
+    code = run_program(command).returncode
     if code != 0:
         raise StageError(f"stage 1: {SCRIPT} ended with exit code {code}, see above")
     for folder in folders:
