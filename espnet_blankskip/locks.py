@@ -33,6 +33,13 @@ def held() -> Tuple[int, ...]:
     return tuple(_held)
 
 
+def hidden_name(name: str, ending: str) -> str:
+    """Name of a hidden file about another one; never too long, as a name may be."""
+    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f".{name}.{ending}"
+
+
 @contextlib.contextmanager
 def locked(output: Path, who: str, part: str = "") -> Iterator[None]:
     """Keep others from writing to an output.
@@ -52,7 +59,9 @@ def locked(output: Path, who: str, part: str = "") -> Iterator[None]:
     if path.exists() and not (path.is_file() or path.is_dir()):
         yield
         return
-    lock = path.with_name(_lock_name(f"{path.name}.{part}" if part else path.name))
+    lock = path.with_name(
+        hidden_name(f"{path.name}.{part}" if part else path.name, "lock")
+    )
     folders = [folder for folder in path.parents if not folder.exists()]
     descriptor = _acquire(lock, output)
     _held.append(descriptor)
@@ -100,12 +109,6 @@ def _is(lock: Path, descriptor: int) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.stat(lock), os.fstat(descriptor))
     return False
-
-
-def _lock_name(name: str) -> str:
-    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
-        name = hashlib.sha256(os.fsencode(name)).hexdigest()
-    return f".{name}.lock"
 
 
 def _write(descriptor: int, holder: str) -> None:
