@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from espnet_blankskip.children import run_program
+from espnet_blankskip.locks import locked
 from espnet_blankskip.upstream import PACK_MODULE
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.assets import set_asset
@@ -60,7 +61,7 @@ def pack_checkpoint(
     found = look_inside(checkpoint)
     check_loadable(checkpoint, found)
     table = _find_results(checkpoint, results)
-    with tempfile.TemporaryDirectory(prefix="blankskip_pack_") as folder:
+    with locked(zip_file, "blankskip pack"), _staging_folder() as folder:
         stage = Path(folder)
         where = Path("exp") / _name_of(checkpoint, zip_file)
         extras = _lay_out(stage, where, checkpoint, found, table, zip_file.name)
@@ -74,6 +75,10 @@ def pack_checkpoint(
         require_plugin(packed)
         _put_in_place(packed, zip_file)
     return look_inside(open_checkpoint(str(zip_file)))
+
+
+def _staging_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="blankskip_pack_")
 
 
 def _find_results(checkpoint: Checkpoint, results: Optional[str]) -> Optional[str]:

@@ -535,3 +535,45 @@ def test_devices_and_pipes_take_what_standard_output_would(
         assert "Exception" not in done.stderr
         assert done.returncode == 1
     assert list(tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_decoding_processes_end_with_a_call_that_is_stopped(how, model, tmp_path):
+    """While they load, and in one line; they are seconds from asking for work."""
+    soundfile.write(tmp_path / "a.wav", noise(1), RATE)
+    scp = tmp_path / "wav.scp"
+    scp.write_text("".join(f"u{i} {tmp_path}/a.wav\n" for i in range(9)))
+    call = command(
+        *("transcribe", "--model", model, "--jobs", 2, scp), start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        workers = workers_of(call.pid)
+        # multiprocessing's own first steps complain of a parent that is gone
+        if len(workers) == 2 and min(map(cpu_time, workers)) > 50:
+            break
+        time.sleep(0.01)
+    if how == signal.SIGINT:  # of a terminal, which all of its processes get
+        os.killpg(call.pid, how)
+        assert call.wait() == 130
+    else:
+        call.kill()
+    stdout, stderr = call.communicate()  # until they have closed theirs
+    assert not [w for w in workers if Path(f"/proc/{w}").exists() and w in running()]
+    assert "Traceback" not in stderr
+    assert stdout == ""
+    lines = [line for line in stderr.splitlines() if line.startswith("blankskip")]
+    assert len(lines) == (1 if how == signal.SIGINT else 0)
+
+
+def running():
+    """Processes that are no zombies."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            found.add(int(stat.parent.name))
+    return found
