@@ -4,9 +4,7 @@ What comes out is the same for all: the config as plain values, the file with th
 weights, and where the tokenizer and statistics lie. Nothing of it is executed.
 """
 
-import atexit
 import re
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -15,6 +13,7 @@ import yaml
 
 from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
+from espnet_blankskip.temporary import folder_until_exit
 from espnet_blankskip.terminal import one_line
 from espnet_blankskip.zoo.assets import find_assets
 from espnet_blankskip.zoo.errors import CheckpointError
@@ -91,7 +90,7 @@ def open_checkpoint(source: str, model_file: Optional[str] = None) -> Checkpoint
             f"{source}: not a checkpoint (a .zip, a folder, an experiment folder or "
             "its .pth or .ckpt file)"
         )
-    root = _temporary_folder()
+    root = folder_until_exit("zip")  # a tokenizer is read long after its model
     unpack_zip(path, root)
     metas = sorted(root.rglob("meta.yaml"), key=lambda p: len(p.parts))
     if metas:
@@ -160,13 +159,6 @@ def _check_nesting(path: Path, text: bytes, loader) -> None:
             depth -= 1
         if depth > MAX_NESTING:
             raise CheckpointError(f"{path}: refused, nested too deep for a config")
-
-
-def _temporary_folder() -> Path:
-    folder = tempfile.TemporaryDirectory(prefix="blankskip_")
-    # A tokenizer may be read long after its model was built.
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
 
 
 def _open_packed(source: str, kind: str, root: Path, meta_file: Path) -> Checkpoint:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
 from typing import List, Optional
 
@@ -17,6 +17,7 @@ import yaml
 
 from espnet_blankskip.children import run_program
 from espnet_blankskip.locks import locked
+from espnet_blankskip.temporary import temporary_folder, vanishing
 from espnet_blankskip.upstream import PACK_MODULE
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.assets import set_asset
@@ -31,6 +32,9 @@ from espnet_blankskip.zoo.requirements import (
 )
 from espnet_blankskip.zoo.weights import read_weights
 from espnet_blankskip.zoo.weights_file import plain_name
+
+#: Of files in a zip; some tools date everything 1970.
+_ZIP_YEARS = (1980, 2107)
 
 
 def pack_checkpoint(
@@ -61,8 +65,7 @@ def pack_checkpoint(
     found = look_inside(checkpoint)
     check_loadable(checkpoint, found)
     table = _find_results(checkpoint, results)
-    with locked(zip_file, "blankskip pack"), _staging_folder() as folder:
-        stage = Path(folder)
+    with locked(zip_file, "blankskip pack"), temporary_folder("pack") as stage:
         where = Path("exp") / _name_of(checkpoint, zip_file)
         extras = _lay_out(stage, where, checkpoint, found, table, zip_file.name)
         packed = _run_espnet_pack(
@@ -75,10 +78,6 @@ def pack_checkpoint(
         require_plugin(packed)
         _put_in_place(packed, zip_file)
     return look_inside(open_checkpoint(str(zip_file)))
-
-
-def _staging_folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory(prefix="blankskip_pack_")
 
 
 def _find_results(checkpoint: Checkpoint, results: Optional[str]) -> Optional[str]:
@@ -141,7 +140,10 @@ def _lay_out(
 
 def _link(source: Path, target: Path) -> None:
     """Give a large file a second name, or copy it where that cannot be."""
+    dated = time.gmtime(source.stat().st_mtime).tm_year
     try:
+        if not _ZIP_YEARS[0] <= dated <= _ZIP_YEARS[1]:
+            raise OSError("its date does not fit into a zip, that of a copy does")
         os.link(source.resolve(), target)
     except OSError:
         shutil.copyfile(source, target)
@@ -166,9 +168,6 @@ def _run_espnet_pack(
 
 def _put_in_place(packed: Path, zip_file: Path) -> None:
     zip_file.parent.mkdir(parents=True, exist_ok=True)
-    part = zip_file.with_name(f".{zip_file.name}.part")
-    try:
+    with vanishing(zip_file.with_name(f".{zip_file.name}.part")) as part:
         shutil.copyfile(packed, part)
         os.replace(part, zip_file)
-    finally:
-        part.unlink(missing_ok=True)
