@@ -12,8 +12,8 @@ import torch
 import yaml
 
 from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
-from espnet_blankskip.checkpoint.lightning import weights_inside
 from espnet_blankskip.checkpoint.model_building import build_asr_model
+from espnet_blankskip.checkpoint.weights_file import read_state_dict
 from espnet_blankskip.encoders.input_layer_names import use_names_of
 from espnet_blankskip.terminal import first_of
 
@@ -82,37 +82,6 @@ def read_train_config(config: Path) -> argparse.Namespace:
                 "that asr_train wrote into the experiment folder?"
             )
     return argparse.Namespace(**with_tokenizer(values))
-
-
-def read_state_dict(
-    model_file: Path, weights_only: bool = True
-) -> Dict[str, torch.Tensor]:
-    """Read a checkpoint's state dict: ESPnet2's, or the one in Lightning's of ESPnet3.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is damaged, needs unpickling, or is the trainer's resume
-            file (`checkpoint.pth`) instead of a model.
-    """
-    if not model_file.is_file():
-        raise FileNotFoundError(f"--asr_model_file: no such file: {model_file}")
-    try:
-        state = torch.load(model_file, map_location="cpu", weights_only=weights_only)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        line = str(error).strip().split("\n")[0]
-        raise ValueError(
-            f"--asr_model_file {model_file} cannot be read as plain weights: {line}"
-        ) from None
-    state = weights_inside(state)
-    tensors = isinstance(state, dict) and all(
-        isinstance(v, torch.Tensor) for v in state.values()
-    )
-    if not tensors:
-        hint = ""
-        if isinstance(state, dict) and "model" in state and "optimizers" in state:
-            hint = " (it is the trainer's resume file; use e.g. valid.loss.ave.pth)"
-        raise ValueError(f"--asr_model_file {model_file} is not a state dict{hint}")
-    return state
 
 
 def load_weights(

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import List, Optional
 
-import torch
 import yaml
 
 from espnet_blankskip.children import run_program
@@ -30,7 +29,7 @@ from espnet_blankskip.zoo.requirements import (
     plugin_requirement,
     require_plugin,
 )
-from espnet_blankskip.zoo.weights import read_weights
+from espnet_blankskip.zoo.weights import read_weights, write_weights
 from espnet_blankskip.zoo.weights_file import plain_name
 
 #: Of files in a zip; some tools date everything 1970.
@@ -113,7 +112,7 @@ def _lay_out(
     if plain_name(weights) == weights.name:
         _link(weights, stage / where / weights.name)
     else:  # what Lightning needs to go on training is no use to others
-        torch.save(read_weights(weights), stage / where / plain_name(weights))
+        write_weights(read_weights(weights), stage / where / plain_name(weights))
     for option, path in checkpoint.assets.items():
         # ESPnet replaces every value that is a name in the zip when it unpacks.
         name = str(where / path.name)
