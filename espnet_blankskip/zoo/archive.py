@@ -13,9 +13,11 @@ import yaml
 
 from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
+from espnet_blankskip.checkpoint.statistics import OPTION as STATISTICS
+from espnet_blankskip.checkpoint.statistics import write_statistics
 from espnet_blankskip.temporary import folder_until_exit
 from espnet_blankskip.terminal import one_line
-from espnet_blankskip.zoo.assets import find_assets
+from espnet_blankskip.zoo.assets import find_assets, set_asset
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.requirements import check_plugin_version
 from espnet_blankskip.zoo.unpacking import unpack_zip
@@ -99,6 +101,15 @@ def open_checkpoint(source: str, model_file: Optional[str] = None) -> Checkpoint
     if not configs:
         raise CheckpointError(f"{source}: it holds neither meta.yaml nor config.yaml")
     return _open_experiment(source, configs[0].parent, None, kind or "zip", root)
+
+
+def supply_statistics(checkpoint: Checkpoint, state) -> None:
+    """Write the statistics that its weights hold into the file that it lacks."""
+    name = Path(checkpoint.missing.pop(STATISTICS)).name
+    path = folder_until_exit("statistics") / name
+    write_statistics(state, path)
+    checkpoint.assets[STATISTICS] = path
+    set_asset(checkpoint.config, STATISTICS, str(path))
 
 
 def fetch_tag(tag: str) -> Path:
