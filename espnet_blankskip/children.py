@@ -18,6 +18,27 @@ GRACE_SECONDS = 10.0
 _WATCH = "trap '' TERM INT HUP; read -r _; kill -KILL 0"
 
 
+def sensible_processes(asked: int, items: int) -> int:
+    """How many processes to start where a user asks for many, each of one thread.
+
+    Args:
+        asked: What the user asks for.
+        items: Pieces of work.
+
+    Returns:
+        ``asked``, but no more than pieces of work, nor than twice the cores of this
+        machine (four where it has few): more would only wait, each with a model.
+    """
+    return max(1, min(asked, items, max(4, 2 * available_cores())))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class ChildGroup:
     """Programs in a process group of their own, of which a killed parent leaves none.
 

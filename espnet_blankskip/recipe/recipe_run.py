@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Dict, Iterable, List
 
 from espnet_blankskip.recipe.failed_stage import StageError
+from espnet_blankskip.recipe.jobs import Backend
 from espnet_blankskip.recipe.layout import Layout
 from espnet_blankskip.recipe.markers import Facts, changed, content, write_marker
 from espnet_blankskip.terminal import log
@@ -67,6 +68,16 @@ class RecipeRun:
             self.need(number, [folder / "wav.scp", folder / "text"], before)
             if (folder / "wav.scp").stat().st_size == 0:
                 raise StageError(f"stage {number}: {folder} has no utterances left")
+
+    def sensible_jobs(
+        self, number: int, option: str, backend: Backend, items: int
+    ) -> int:
+        """How many jobs to divide a stage's work into; said where it is fewer."""
+        asked = getattr(self.options, option)
+        jobs = backend.sensible_jobs(asked, items)
+        if jobs < min(asked, items):
+            log(f"Stage {number}: --{option} {asked}: {jobs} jobs for this machine")
+        return jobs
 
     def need_space(self, number: int) -> None:
         """Refuse to begin a stage on a full disk.

@@ -8,7 +8,7 @@ import warnings
 from multiprocessing.connection import Connection, wait
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from espnet_blankskip.children import end_with_parent
+from espnet_blankskip.children import end_with_parent, sensible_processes
 from espnet_blankskip.kaldi.utterances import Utterance
 from espnet_blankskip.terminal import one_line, typed_line
 from espnet_blankskip.transcripts.decoder import Decoder, say_warnings_to
@@ -43,7 +43,7 @@ def decode_in_processes(
     workers: List[_Worker] = []
     said: set = set()
     try:
-        for _ in range(min(jobs, len(waiting))):
+        for _ in range(sensible_processes(jobs, len(waiting))):
             workers.append(_Worker(model, options))
         while workers:
             ready = wait([worker.pipe for worker in workers])

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence
 
-from espnet_blankskip.children import ChildGroup
+from espnet_blankskip.children import ChildGroup, sensible_processes
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 
@@ -43,6 +43,10 @@ class Local:
                 watch()
                 for process in [p for p in running if p.poll() is not None]:
                     array.write_status(running.pop(process), process.returncode)
+
+    def sensible_jobs(self, asked: int, items: int) -> int:
+        """See `Backend.sensible_jobs`; they share the cores of this machine."""
+        return sensible_processes(asked, items)
 
     def stop_leftovers(self, log: Path) -> None:
         """See `Backend.stop_leftovers`; jobs on this machine end with their parent."""

@@ -8,7 +8,7 @@ from typing import Callable, Dict, List
 from espnet_blankskip.locks import locked
 from espnet_blankskip.recipe.layout import DATA
 from espnet_blankskip.recipe.option_list import FIRST_STAGE, LAST_STAGE
-from espnet_blankskip.recipe.preflight import check_packages
+from espnet_blankskip.recipe.preflight import check_stages
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.stages.audio import (
     filter_utterances,
@@ -78,7 +78,7 @@ def run_stages(options: argparse.Namespace) -> None:
     run = RecipeRun(options)
     last = min(options.stop_stage, LAST_STAGE)
     numbers = range(max(options.stage, FIRST_STAGE), last + 1)
-    check_packages(options, [n for n in numbers if not why_skipped(n, options)])
+    check_stages(run, [n for n in numbers if not why_skipped(n, options)])
     for number in numbers:
         reason = why_skipped(number, options)
         if reason:

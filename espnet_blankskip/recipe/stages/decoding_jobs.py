@@ -64,8 +64,8 @@ def decode_set(run: RecipeRun, decoding: Decoding, test_set: str) -> None:
     logdir = folder / "logdir"
     log(f"Stage 12: Decoding with {decoder}: log: {logdir}/asr_inference.*.log")
     utterances = count_lines(data / "wav.scp")
-    nj = min(options.inference_nj, utterances)
     backend = options.backends["cuda_cmd" if options.gpu_inference else "decode_cmd"]
+    nj = run.sensible_jobs(12, "inference_nj", backend, utterances)
     backend.stop_leftovers(logdir / LOG)
     started = logdir / STARTED
     keep_finished_parts(12, started, {**facts, "inference_nj": nj})

@@ -44,8 +44,8 @@ def collect_statistics(run: RecipeRun) -> None:
     )
     lists = {part: folders[part] / "wav.scp" for part in PARTS}
     counts = {part: count_lines(lists[part]) for part in PARTS}
-    nj = min(options.nj, *counts.values())
     backend, logs = options.backends["train_cmd"], logdir / "stats.JOB.log"
+    nj = run.sensible_jobs(10, "nj", backend, min(counts.values()))
     backend.stop_leftovers(logs)
     started = logdir / ".stage10.started"
     keep_finished_parts(10, started, {**facts, "nj": nj})
