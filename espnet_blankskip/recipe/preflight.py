@@ -12,7 +12,9 @@ from typing import Collection, Dict, Tuple
 import yaml
 
 from espnet_blankskip.children import run_program
+from espnet_blankskip.decoding.decode_config import read_decode_config
 from espnet_blankskip.recipe.backends.local import Local
+from espnet_blankskip.recipe.decoder_choice import OWN_DECODER, decoder_module
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 
@@ -37,6 +39,8 @@ def check_stages(run: RecipeRun, stages: Collection[int]) -> None:
     check_packages(run.options, stages)
     if 1 in stages and not SCRIPT.is_file():
         raise StageError(f"stage 1: {SCRIPT} is missing: call run.sh in its own folder")
+    if 12 in stages:
+        check_decode_configs(run)
     backend = run.options.backends["cuda_cmd"]
     if isinstance(backend, Local):
         if 11 in stages:
@@ -46,6 +50,16 @@ def check_stages(run: RecipeRun, stages: Collection[int]) -> None:
     # ESPnet itself finds out at once where the training is what comes first.
     if {10, 11}.intersection(stages) and min(stages) < 10:
         check_training_options(run)
+
+
+def check_decode_configs(run: RecipeRun) -> None:
+    """Refuse decode configurations of ours with options that there are not."""
+    for decoding in run.layout.decodings:
+        if decoder_module(run, decoding) == OWN_DECODER and decoding.config:
+            try:
+                read_decode_config(decoding.config)
+            except ValueError as error:
+                raise StageError(f"--inference_config {error}") from None
 
 
 def need_gpus(what: str, count: int) -> None:

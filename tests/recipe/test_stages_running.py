@@ -305,6 +305,17 @@ def test_a_refused_option_of_training_ends_run_sh_before_stage_1(recipe, capsys)
     assert captured.out == ""
 
 
+def test_a_refused_option_of_decoding_ends_run_sh_before_stage_1(recipe, capsys):
+    (recipe / "local").mkdir()
+    (recipe / "local/data.sh").write_text("exit 3\n")
+    (recipe / "decode.yaml").write_text("mode: skipping\nblank_treshold: 0.9\n")
+    assert main([*OPTIONS, "--inference_config", "decode.yaml"]) == 1
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("run.sh: error: --inference_config decode.yaml: blank_tresh")
+    assert captured.out == ""
+
+
 def test_no_more_jobs_are_started_than_make_sense(recipe, monkeypatch, capsys):
     monkeypatch.setattr("espnet_blankskip.children.available_cores", lambda: 8)
     local = Local()

@@ -12,6 +12,7 @@ from espnet_blankskip.kaldi.lists import (
     split_rows,
     write_rows,
 )
+from espnet_blankskip.recipe.decoder_choice import OWN_DECODER, decoder_module
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import Backend, Followed, JobArray, run_jobs
 from espnet_blankskip.recipe.layout import Decoding
@@ -26,8 +27,6 @@ from espnet_blankskip.recipe.resuming import (
 from espnet_blankskip.recipe.stages.training import missing_model
 from espnet_blankskip.terminal import ProgressBar, log
 
-OWN_DECODER = "espnet_blankskip.bin.asr_decode"
-ESPNET_DECODER = "espnet2.bin.asr_inference"
 MARKER, STARTED = ".stage12.done", ".stage12.started"
 LOG = "asr_inference.JOB.log"
 
@@ -160,18 +159,6 @@ def decoder_command(
         *("--output_dir", output),
         *(*config, *options.inference_args),
     )
-
-
-def decoder_module(run: RecipeRun, decoding: Decoding) -> str:
-    """The decoder for a configuration: ``mode`` is an option of ours alone."""
-    if run.options.inference_bin != "auto":
-        return run.options.inference_bin
-    if decoding.config is None:
-        return ESPNET_DECODER
-    import yaml
-
-    options = yaml.safe_load(decoding.config.read_text(encoding="utf-8"))
-    return OWN_DECODER if "mode" in options else ESPNET_DECODER
 
 
 def merge(folder: Path, parts: List[Path]) -> None:

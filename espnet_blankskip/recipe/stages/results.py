@@ -9,11 +9,11 @@ from espnet_blankskip.kaldi.lists import count_lines
 from espnet_blankskip.kaldi.utterances import DROPPED
 from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.local import run_here
+from espnet_blankskip.recipe.decoder_choice import OWN_DECODER, decoder_module
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.layout import Decoding
 from espnet_blankskip.recipe.markers import content, identity
 from espnet_blankskip.recipe.recipe_run import RecipeRun
-from espnet_blankskip.recipe.stages.decoding_jobs import OWN_DECODER, decoder_module
 from espnet_blankskip.recipe.stages.training import missing_model
 from espnet_blankskip.terminal import log
 
