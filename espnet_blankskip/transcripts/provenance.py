@@ -90,14 +90,14 @@ class Provenance:
         options = json.loads(json.dumps(options, default=str))
         old = self._known.get(OPTIONS, options) if done else options
         changed = [
-            f"{name} {old.get(name)} (now {options.get(name)})"
+            f"{name} {_shown(old.get(name))}, now {_shown(options.get(name))}"
             for name in sorted({*old, *options})
             if old.get(name) != options.get(name)
         ]
         if changed:
             lines.append(
                 f"{self._output} was begun with other options, which what is there "
-                f"keeps: {', '.join(changed)}"
+                f"keeps: {'; '.join(changed)}"
             )
         kept = {utt_id: path for utt_id, path in before.items() if utt_id in done}
         self._known = {OPTIONS: options, FILES: {**files, **kept}}
@@ -111,6 +111,10 @@ class Provenance:
         """
         text = json.dumps(self._known, ensure_ascii=False, indent=0)
         write_whole(self._path, text + "\n")
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else str(value)
 
 
 class ProvenWriter(Writer):
