@@ -6,6 +6,6 @@ inspects and converts the checkpoints that this loads.
 """
 
 from espnet_blankskip.checkpoint.loading import load_asr_model, load_weights
-from espnet_blankskip.checkpoint.weights_file import read_state_dict
+from espnet_blankskip.checkpoint.state_file import read_state_dict
 
 __all__ = ["load_asr_model", "load_weights", "read_state_dict"]

@@ -15,8 +15,8 @@ import yaml
 from espnet_blankskip.checkpoint.assets import find_asset
 from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
 from espnet_blankskip.checkpoint.model_building import build_asr_model
+from espnet_blankskip.checkpoint.state_file import read_state_dict
 from espnet_blankskip.checkpoint.statistics import has_statistics, write_statistics
-from espnet_blankskip.checkpoint.weights_file import read_state_dict
 from espnet_blankskip.encoders.input_layer_names import use_names_of
 from espnet_blankskip.temporary import temporary_folder
 from espnet_blankskip.terminal import first_of
