@@ -12,7 +12,7 @@ from typing import Dict, List
 from espnet_blankskip.corpora.catalogue import CORPORA, Corpus, find_corpus
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.data_folder import read_record
-from espnet_blankskip.corpora.sources import require_disk
+from espnet_blankskip.corpora.finding import require_disk
 from espnet_blankskip.corpora.staging import StagedSets, made_sets
 
 __all__ = ["CORPORA", "Corpus", "CorpusOptions", "prepare_corpus"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Sequence
 
-from espnet_blankskip.corpora.sources import SourceMissing, single_folder
+from espnet_blankskip.corpora.finding import SourceMissing, single_folder
 from espnet_blankskip.terminal import one_line
 
 TIMEOUT_SECONDS = 15

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Callable, Dict, Iterator, Optional, Sequence
 
-from espnet_blankskip.corpora.sources import SourceMissing
+from espnet_blankskip.corpora.finding import SourceMissing
 from espnet_blankskip.terminal import typed_line
 
 #: lhotse's name for the folder in which a recipe writes its manifests.

@@ -16,13 +16,13 @@ from espnet_blankskip.corpora import lhotse_recipes
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.data_folder import Row
 from espnet_blankskip.corpora.dropped import report_dropped, unpaired
-from espnet_blankskip.corpora.librispeech import FOLDER, absent, corpus_root
-from espnet_blankskip.corpora.sources import (
+from espnet_blankskip.corpora.finding import (
     SourceMissing,
     find_given,
     require_disk,
     was_unpacked,
 )
+from espnet_blankskip.corpora.librispeech import FOLDER, absent, corpus_root
 from espnet_blankskip.corpora.staging import StagedSets
 from espnet_blankskip.kaldi.lists import read_table
 

@@ -32,6 +32,7 @@ from espnet_blankskip.zoo.conversion_plan import (
     plan_conversion,
 )
 from espnet_blankskip.zoo.errors import CheckpointError
+from espnet_blankskip.zoo.fit_sound import FitSound, read_sound
 from espnet_blankskip.zoo.head_fit import blank_log_odds, fit_blank_row
 from espnet_blankskip.zoo.inspection import look_inside
 from espnet_blankskip.zoo.model_loading import (
@@ -40,7 +41,6 @@ from espnet_blankskip.zoo.model_loading import (
     fill_model,
     load_checkpoint,
 )
-from espnet_blankskip.zoo.sound import FitSound, read_sound
 from espnet_blankskip.zoo.weights import HEAD, read_weights
 from espnet_blankskip.zoo.weights_file import plain_name
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from espnet_blankskip.corpora import CorpusOptions, prepare_corpus, sources
+from espnet_blankskip.corpora import CorpusOptions, finding, prepare_corpus
 
 COMMAND = [sys.executable, "-m", "espnet_blankskip.corpora"]
 
@@ -59,7 +59,7 @@ def test_user_errors_are_one_line(tmp_path, arguments, environment, message):
 
 def test_too_little_disk_space_is_seen_before_anything_is_made(tmp_path, monkeypatch):
     usage = shutil._ntuple_diskusage(total=10**12, used=10**12 - 10**9, free=10**9)
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(finding.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OSError, match="too little disk space, 1.0 GB free and"):
         prepare_corpus("synthetic", tmp_path / "data", CorpusOptions())
     assert not (tmp_path / "data").exists()

@@ -8,7 +8,7 @@ import pytest
 from web_server import serving
 
 from espnet_blankskip.corpora.fetching import fetch_archive, unpack
-from espnet_blankskip.corpora.sources import SourceMissing
+from espnet_blankskip.corpora.finding import SourceMissing
 
 NOWHERE = "http://127.0.0.1:9"
 
