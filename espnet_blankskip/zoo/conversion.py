@@ -4,7 +4,6 @@ The body keeps its weights. What is new is fitted to what the model already beli
 on sound, and a report says how far its posteriors moved. Nothing stays random.
 """
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.decoding.time_stamps import shortest_input
+from espnet_blankskip.kaldi.json_file import write_json
 from espnet_blankskip.version import __version__
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.assets import set_asset
@@ -106,7 +106,7 @@ def convert_checkpoint(
             "fits": fits,
             **_measure(model, converted, checkpoint, state, sound),
         }
-        (part / "conversion.json").write_text(json.dumps(report, indent=2) + "\n")
+        write_json(part / "conversion.json", report)
         (part / "README.md").write_text(conversion_card(report, target))
         if folder.exists():
             folder.rmdir()
