@@ -42,10 +42,7 @@ def prepare_corpus(
         OSError: If the disk is too full, or foreign data is in the way.
     """
     corpus = find_corpus(name)
-    for option in options.chosen():
-        if option not in corpus.takes:
-            dashed = "--" + option.replace("_", "-")
-            raise ValueError(f"{dashed} does not apply to the corpus {name}")
+    corpus.check(options)
     if options.train_hours is None:
         options = replace(options, train_hours=corpus.default_hours)
     output = Path(output)

@@ -38,6 +38,16 @@ class Corpus:
     default_hours: Optional[float] = None
     variant: Tuple[str, ...] = ()
 
+    def check(self, options: CorpusOptions) -> None:
+        """See that the options mean something here.
+
+        Raises:
+            ValueError: If one does not; the message names it.
+        """
+        for option in options.chosen():
+            if option not in self.takes:
+                raise ValueError(f"{option} does not apply to the corpus {self.name}")
+
     def make(self, sets: StagedSets, options: CorpusOptions) -> None:
         """Fill the sets."""
         module = import_module(f"{__package__}.{self.module}")
