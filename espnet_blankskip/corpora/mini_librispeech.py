@@ -102,7 +102,9 @@ def write_part(sets: StagedSets, name: str, part: Path, content: str) -> None:
         texts.update(read_table(transcripts))
     files = {p.stem: p for p in part.rglob("*") if p.suffix in AUDIO_SUFFIXES}
     folder.dropped.update(unpaired(part, set(texts), set(files)))
-    for utt_id in tqdm(sorted(texts.keys() & files.keys()), desc=f"reading {name}"):
+    for utt_id in tqdm(
+        sorted(texts.keys() & files.keys()), desc=f"reading {name}", disable=None
+    ):
         try:
             with open_sound(files[utt_id], utt_id) as sound:
                 if sound.announced is None or sound.rate != sets.sampling_rate:

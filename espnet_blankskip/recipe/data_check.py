@@ -67,7 +67,9 @@ def check_set(
     texts = read_table(folder / "text")
     found = CheckedSet(unusable=dict(problems))
     faults: Dict[str, Optional[str]] = {}  # by file; one has several utterances
-    for utterance in tqdm(utterances, desc=f"checking {folder}", leave=False):
+    for utterance in tqdm(
+        utterances, desc=f"checking {folder}", leave=False, disable=None
+    ):
         utt_id, path = utterance.utt_id, utterance.path
         if path not in faults:
             faults[path] = look_at(utt_id, path, found)
