@@ -15,11 +15,11 @@ from typing import Callable, List, Optional, Sequence, Union
 import yaml
 
 from espnet_blankskip.command_parser import CommandParser
+from espnet_blankskip.decoding.pieces import load_pieces
 from espnet_blankskip.decoding.segmentation import unspaced_script
 from espnet_blankskip.decoding.words import SPACE
 from espnet_blankskip.exit_status import UNUSABLE_FILES, run_command
 from espnet_blankskip.kaldi.lists import read_rows
-from espnet_blankskip.terminal import one_line
 
 Speller = Callable[[str], List[str]]
 
@@ -123,23 +123,10 @@ def speller(config: dict) -> Speller:
             [SPACE] * (spaced and not unspaced_script(word)) + list(word)
         )
     if token_type == "bpe":
-        return _piece_speller(config.get("bpemodel"))
+        return load_pieces(config.get("bpemodel")).EncodeAsPieces
     raise ValueError(
         f"token_type={token_type}: words can be spelled for word, char and bpe"
     )
-
-
-def _piece_speller(bpemodel) -> Speller:
-    import sentencepiece
-
-    pieces = sentencepiece.SentencePieceProcessor()
-    try:
-        pieces.load(str(bpemodel))
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"bpemodel={bpemodel} cannot be read: {one_line(error)}"
-        ) from None
-    return pieces.EncodeAsPieces
 
 
 if __name__ == "__main__":
