@@ -1,4 +1,4 @@
-"""The recipe's corpora: from raw recordings to Kaldi-style data folders.
+"""Public corpora: from raw recordings to Kaldi-style data folders.
 
 ``python -m espnet_blankskip.corpora CORPUS --output data`` makes the sets of a
 corpus under ESPnet's names, for example ``train_nodev``, ``train_dev`` and ``test``.

@@ -1,4 +1,4 @@
-"""The corpora the recipe knows."""
+"""The corpora that can be prepared by name."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +13,7 @@ LHOTSE_PREFIX = "lhotse:"
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus the recipe can prepare.
+    """A corpus that can be prepared.
 
     Args:
         name: Its name on the command line.
