@@ -75,55 +75,62 @@ class BlankSkipASRModel(ESPnetASRModel):
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
+        self.kd_weight = kd_weight
+        self.kd_temperature = kd_temperature
+        self.kd_frames = kd_frames
+        self.kd_warmup_steps = kd_warmup_steps
+        self._check_options(factorized_ctc)
+        if factorized_ctc:
+            self.ctc = FactorizedCTC.like(self.ctc)
+        self._see_to_the_gates_teacher()
+        self._teacher_watch = TeacherWatch()
+        self._teacher_was_ready: Optional[bool] = None
+
+    def _check_options(self, factorized_ctc: bool) -> None:
         gates = getattr(self.encoder, "gate_layers", [])
-        if kd_weight < 0:
-            raise ValueError(f"kd_weight={kd_weight} must be >= 0")
-        if kd_temperature <= 0:
-            raise ValueError(f"kd_temperature={kd_temperature} must be > 0")
-        if kd_frames not in KD_FRAMES:
+        if self.kd_weight < 0:
+            raise ValueError(f"kd_weight={self.kd_weight} must be >= 0")
+        if self.kd_temperature <= 0:
+            raise ValueError(f"kd_temperature={self.kd_temperature} must be > 0")
+        if self.kd_frames not in KD_FRAMES:
             raise ValueError(
-                f"kd_frames={kd_frames} must be one of: {', '.join(KD_FRAMES)}"
+                f"kd_frames={self.kd_frames} must be one of: {', '.join(KD_FRAMES)}"
             )
-        if kd_warmup_steps < 0:
-            raise ValueError(f"kd_warmup_steps={kd_warmup_steps} must be >= 0")
-        if self.ctc is None and (gates or factorized_ctc or kd_weight > 0):
+        if self.kd_warmup_steps < 0:
+            raise ValueError(f"kd_warmup_steps={self.kd_warmup_steps} must be >= 0")
+        if self.ctc is None and (gates or factorized_ctc or self.kd_weight > 0):
             raise ValueError(
                 "ctc_weight=0 leaves no CTC, which gate_layers, factorized_ctc and "
                 "kd_weight need: it must be above 0"
             )
-        if kd_weight > 0 and not gates:
+        if self.kd_weight > 0 and not gates:
             raise ValueError(
                 "kd_weight needs a layer to teach: set gate_layers in the "
                 "encoder_conf of a blankskip encoder"
             )
-        if (
-            gates
-            and kd_weight == 0.0
-            and (self.interctc_weight == 0.0 or self.encoder.gate_head == "own")
-        ):
+
+    def _see_to_the_gates_teacher(self) -> None:
+        """Warn where nothing teaches a gate; let it not skip before something does."""
+        gates = getattr(self.encoder, "gate_layers", [])
+        if not gates:
+            return
+        own_head = self.encoder.gate_head == "own"
+        if self.kd_weight == 0.0 and (self.interctc_weight == 0.0 or own_head):
             logger.warning(
                 "gate_layers=%s but nothing teaches the gate in training: set "
                 "interctc_weight (for gate_head=ctc) or kd_weight",
                 gates,
             )
-        if kd_weight > 0 and self.encoder.gate_head == "own":
-            skip_warmup_steps = self.encoder.skip_warmup_steps
-            if skip_warmup_steps < kd_warmup_steps:
-                logger.info(
-                    "skip_warmup_steps=%d counts as kd_warmup_steps=%d: nothing "
-                    "teaches the gate before",
-                    skip_warmup_steps,
-                    kd_warmup_steps,
-                )
-                self.encoder.skip_warmup_steps = kd_warmup_steps
-        if factorized_ctc:
-            self.ctc = FactorizedCTC.like(self.ctc)
-        self.kd_weight = kd_weight
-        self.kd_temperature = kd_temperature
-        self.kd_frames = kd_frames
-        self.kd_warmup_steps = kd_warmup_steps
-        self._teacher_watch = TeacherWatch()
-        self._teacher_was_ready: Optional[bool] = None
+        skip_warmup_steps = self.encoder.skip_warmup_steps
+        waits = self.kd_weight > 0 and own_head
+        if waits and skip_warmup_steps < self.kd_warmup_steps:
+            logger.info(
+                "skip_warmup_steps=%d counts as kd_warmup_steps=%d: nothing "
+                "teaches the gate before",
+                skip_warmup_steps,
+                self.kd_warmup_steps,
+            )
+            self.encoder.skip_warmup_steps = self.kd_warmup_steps
 
     def encode(self, speech: Tensor, speech_lengths: Tensor):
         """Frontend and encoder, as ESPnet's; see ``ESPnetASRModel.encode``."""

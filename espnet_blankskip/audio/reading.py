@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from espnet_blankskip.audio.bad_audio import BadAudio
-from espnet_blankskip.audio.mixing import Mixer
+from espnet_blankskip.audio.downmixing import Mixer
 from espnet_blankskip.audio.sound import Sound, open_sound
 from espnet_blankskip.audio.sources import Source
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Callable, Iterator, List, Optional, Union
 import numpy as np
 
 from espnet_blankskip.audio.bad_audio import BadAudio
-from espnet_blankskip.audio.mixing import FULL_SCALE, Mixer
+from espnet_blankskip.audio.downmixing import FULL_SCALE, Mixer
 from espnet_blankskip.audio.sound import block_samples, check_rate, open_sound
 from espnet_blankskip.audio.sources import is_file, lasting
 

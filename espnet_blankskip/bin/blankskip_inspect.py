@@ -1,10 +1,10 @@
 """``blankskip inspect CHECKPOINT``; see ``espnet_blankskip.zoo.inspection``."""
 
-import json
 from typing import List
 
 from espnet_blankskip.bin.recognition_options import CHECKPOINT
 from espnet_blankskip.command_parser import CommandParser
+from espnet_blankskip.kaldi.json_file import json_text
 from espnet_blankskip.terminal import quiet_import
 
 
@@ -39,7 +39,7 @@ def main(argv: List[str]) -> int:
     inspection = quiet_import("espnet_blankskip.zoo.inspection")
     found = inspection.inspect_checkpoint(args.checkpoint, args.kept)
     if args.json:
-        print(json.dumps(found.to_dict(), indent=2))
+        print(json_text(found.to_dict()), end="")
     else:
         print(inspection.describe(found))
     return 0

@@ -114,7 +114,7 @@ def page(
         for m in chart.marks
     ]
     # "</" inside a script would end it
-    data = json.dumps(values).replace("</", "<\\/")
+    data = json.dumps(values, allow_nan=False).replace("</", "<\\/")
     kind, sentence = verdict
     foot = "".join(f"<br>{escape(note)}" for note in notes)[len("<br>") :]
     order = sorted(range(len(values)), key=lambda i: -chart.marks[i].x)

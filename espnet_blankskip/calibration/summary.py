@@ -1,6 +1,5 @@
 """A calibration in words and tables: for the terminal, the page and programs."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence
@@ -27,6 +26,7 @@ from espnet_blankskip.calibration.speech_set import SpeechSet
 from espnet_blankskip.calibration.sweep import Sweep
 from espnet_blankskip.evaluation.results_file import environment, markdown_table
 from espnet_blankskip.gate_options import layers_in_words
+from espnet_blankskip.kaldi.json_file import write_json
 from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.terminal import first_of
 
@@ -257,7 +257,7 @@ def write_outputs(c: Calibration, folder: Path) -> List[Path]:
     title = f"{name}: what skipping saves and costs"
     draw_frontier(chart, title, y_label, paths[0])
     write_whole(paths[1], _page(c, chart, y_label))
-    write_whole(paths[2], json.dumps(to_dict(c), indent=2) + "\n")
+    write_json(paths[2], to_dict(c))
     write_whole(paths[3], decode_config(c.candidate, c.speech, c.sweep, c.verdict))
     return paths
 

@@ -12,11 +12,11 @@ from typing import Any, Dict, Iterator, Optional, Tuple, Union
 import torch
 import yaml
 
-from espnet_blankskip.checkpoint.assets import find_asset
+from espnet_blankskip.checkpoint.config_files import find_asset
 from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
 from espnet_blankskip.checkpoint.model_building import build_asr_model
+from espnet_blankskip.checkpoint.normalization import has_statistics, write_statistics
 from espnet_blankskip.checkpoint.state_file import read_state_dict
-from espnet_blankskip.checkpoint.statistics import has_statistics, write_statistics
 from espnet_blankskip.encoders.input_layer_names import use_names_of
 from espnet_blankskip.temporary import temporary_folder
 from espnet_blankskip.terminal import first_of

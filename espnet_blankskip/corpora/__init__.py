@@ -1,4 +1,4 @@
-"""The recipe's corpora: from raw recordings to Kaldi-style data folders.
+"""Public corpora: from raw recordings to Kaldi-style data folders.
 
 ``python -m espnet_blankskip.corpora CORPUS --output data`` makes the sets of a
 corpus under ESPnet's names, for example ``train_nodev``, ``train_dev`` and ``test``.
@@ -12,7 +12,7 @@ from typing import Dict, List
 from espnet_blankskip.corpora.catalogue import CORPORA, Corpus, find_corpus
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.data_folder import read_record
-from espnet_blankskip.corpora.sources import require_disk
+from espnet_blankskip.corpora.finding import require_disk
 from espnet_blankskip.corpora.staging import StagedSets, made_sets
 
 __all__ = ["CORPORA", "Corpus", "CorpusOptions", "prepare_corpus"]
@@ -42,10 +42,7 @@ def prepare_corpus(
         OSError: If the disk is too full, or foreign data is in the way.
     """
     corpus = find_corpus(name)
-    for option in options.chosen():
-        if option not in corpus.takes:
-            dashed = "--" + option.replace("_", "-")
-            raise ValueError(f"{dashed} does not apply to the corpus {name}")
+    corpus.check(options)
     if options.train_hours is None:
         options = replace(options, train_hours=corpus.default_hours)
     output = Path(output)

@@ -9,13 +9,13 @@ from typing import Dict, Optional
 from espnet_blankskip.corpora import lhotse_recipes
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.dropped import unpaired
-from espnet_blankskip.corpora.manifests import write_set
-from espnet_blankskip.corpora.sources import (
+from espnet_blankskip.corpora.finding import (
     SourceMissing,
     find_given,
     require_disk,
     was_unpacked,
 )
+from espnet_blankskip.corpora.manifests import write_set
 from espnet_blankskip.corpora.splits import read_splits
 from espnet_blankskip.corpora.staging import StagedSets
 from espnet_blankskip.kaldi.lists import read_rows

@@ -19,7 +19,7 @@ from espnet_blankskip.audio.reading import BadAudio, read_audio
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.dropped import report_dropped
 from espnet_blankskip.corpora.fetching import fetch_archive, unpack
-from espnet_blankskip.corpora.sources import SourceMissing, find_source
+from espnet_blankskip.corpora.finding import SourceMissing, find_source
 from espnet_blankskip.corpora.staging import StagedSets
 from espnet_blankskip.kaldi.lists import read_lines
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from espnet_blankskip.corpora import lhotse_recipes
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
+from espnet_blankskip.corpora.finding import SourceMissing, find_given
 from espnet_blankskip.corpora.manifests import Split, write_set
-from espnet_blankskip.corpora.sources import SourceMissing, find_given
 from espnet_blankskip.corpora.splits import assign, hold_out, read_splits
 from espnet_blankskip.corpora.staging import StagedSets
 

@@ -1,4 +1,4 @@
-"""The corpora the recipe knows."""
+"""The corpora that can be prepared by name."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,14 +13,14 @@ LHOTSE_PREFIX = "lhotse:"
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus the recipe can prepare.
+    """A corpus that can be prepared.
 
     Args:
         name: Its name on the command line.
         module: Module of this package with ``make(sets, options, *variant)``.
+        summary: One line for ``--help``.
         sampling_rate: Sampling rate of the data folders in Hz, where they have one.
         speech_kind: ``human`` or ``synthetic``; what ``make`` may still change.
-        summary: One line for ``--help``.
         variable: Environment variable that names its source, if it needs one.
         takes: Options of :class:`CorpusOptions` that mean something here.
         default_hours: Length of its training set where the user gives none; None if
@@ -30,13 +30,23 @@ class Corpus:
 
     name: str
     module: str
-    sampling_rate: int
-    speech_kind: str
     summary: str
+    sampling_rate: int = 16000
+    speech_kind: str = "human"
     variable: Optional[str] = None
     takes: Tuple[str, ...] = ()
     default_hours: Optional[float] = None
     variant: Tuple[str, ...] = ()
+
+    def check(self, options: CorpusOptions) -> None:
+        """See that the options mean something here.
+
+        Raises:
+            ValueError: If one does not; the message names it.
+        """
+        for option in options.chosen():
+            if option not in self.takes:
+                raise ValueError(f"{option} does not apply to the corpus {self.name}")
 
     def make(self, sets: StagedSets, options: CorpusOptions) -> None:
         """Fill the sets."""
@@ -51,7 +61,6 @@ CORPORA: Dict[str, Corpus] = {
             name="fsdd",
             module="fsdd",
             sampling_rate=8000,
-            speech_kind="human",
             summary="connected digits from human recordings, 8 kHz",
             variable="FSDD",
             takes=("train_hours", "exclude_speaker"),
@@ -60,32 +69,24 @@ CORPORA: Dict[str, Corpus] = {
         Corpus(
             name="mini_an4",
             module="mini_an4",
-            sampling_rate=16000,
-            speech_kind="human",
             summary="ESPnet's eight test utterances of CMU AN4, 16 kHz",
             variable="MINI_AN4",
         ),
         Corpus(
             name="an4",
             module="an4",
-            sampling_rate=16000,
-            speech_kind="human",
             summary="CMU AN4: spelled and read words, 50 minutes, 16 kHz",
             variable="AN4",
         ),
         Corpus(
             name="mini_librispeech",
             module="mini_librispeech",
-            sampling_rate=16000,
-            speech_kind="human",
             summary="mini LibriSpeech: 5 hours, tested on test-clean, 16 kHz",
             variable="MINI_LIBRISPEECH",
         ),
         Corpus(
             name="librispeech_100",
             module="librispeech",
-            sampling_rate=16000,
-            speech_kind="human",
             summary="LibriSpeech's 100 clean hours with its dev and test sets, 16 kHz",
             variable="LIBRISPEECH",
             variant=("train_clean_100", "train-clean-100"),
@@ -93,8 +94,6 @@ CORPORA: Dict[str, Corpus] = {
         Corpus(
             name="librispeech",
             module="librispeech",
-            sampling_rate=16000,
-            speech_kind="human",
             summary="LibriSpeech, 960 hours of read English, 16 kHz",
             variable="LIBRISPEECH",
             variant=(
@@ -107,15 +106,12 @@ CORPORA: Dict[str, Corpus] = {
         Corpus(
             name="aishell",
             module="aishell",
-            sampling_rate=16000,
-            speech_kind="human",
             summary="AISHELL-1, 170 hours of read Mandarin, 16 kHz",
             variable="AISHELL",
         ),
         Corpus(
             name="synthetic",
             module="synthetic",
-            sampling_rate=16000,
             speech_kind="synthetic",
             summary="sentences of numbers, names and dates by espeak-ng, 16 kHz",
             takes=("train_hours",),
@@ -145,8 +141,6 @@ def find_corpus(name: str) -> Corpus:
     return Corpus(
         name=name,
         module="any_lhotse",
-        sampling_rate=16000,
-        speech_kind="human",
         summary=f"lhotse's {corpus}",
         variable=corpus.upper(),
         takes=LHOTSE_OPTIONS,

@@ -5,72 +5,90 @@ import sys
 from pathlib import Path
 from typing import List, Optional, Tuple
 
+from espnet_blankskip.command_parser import CommandParser, UsageError
 from espnet_blankskip.corpora import CORPORA, prepare_corpus
+from espnet_blankskip.corpora.catalogue import find_corpus
 from espnet_blankskip.corpora.corpus_options import LHOTSE_OPTIONS, CorpusOptions
+from espnet_blankskip.exit_status import run_command
 from espnet_blankskip.locks import locked
-from espnet_blankskip.terminal import one_line
 
 
-def get_parser() -> argparse.ArgumentParser:
-    """Options; ESPnet's spelling with underscores works as well."""
+def get_parser() -> CommandParser:
+    """Return the parser."""
     rows = [(corpus.name, corpus.summary) for corpus in CORPORA.values()]
     rows.append(("lhotse:NAME", "any corpus that lhotse can prepare"))
     corpora = "\n".join(f"  {name:15s} {summary}" for name, summary in rows)
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m espnet_blankskip.corpora",
         description=f"Prepare the data folders of a corpus:\n{corpora}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        example="python -m espnet_blankskip.corpora fsdd --train-hours 0.5",
     )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("corpus", metavar="CORPUS", help="one of the above")
     parser.add_argument(
-        "--output", type=Path, default=Path("data"), help="folder of the sets"
+        "--output",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="folder of the sets (data)",
     )
     parser.add_argument(
         "--downloads",
         type=Path,
         default=Path("downloads"),
-        help="folder for fetched and unpacked archives",
+        metavar="DIR",
+        help="folder for fetched and unpacked archives (downloads)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="same seed, same bytes (0)"
+    )
     parser.add_argument(
         "--train-hours",
-        "--train_hours",
         type=float,
+        metavar="HOURS",
         help="length of the training set (fsdd: 1.2, synthetic: 5)",
     )
     parser.add_argument(
         "--exclude-speaker",
-        "--exclude_speaker",
         metavar="NAME",
-        help="fsdd: leave NAME out of all sets and make test_NAME of it",
+        help="fsdd: leave NAME out of all sets and make test_NAME of it (nobody)",
     )
-    parser.add_argument("--nj", type=int, default=1, help="processes (synthetic)")
     parser.add_argument(
-        "--lhotse_options",
+        "--nj", type=int, default=1, metavar="N", help="processes, of synthetic (1)"
+    )
+    parser.add_argument(
+        "--lhotse-options",
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="arguments of lhotse's prepare_NAME, for lhotse:NAME",
+        help="arguments of lhotse's prepare_NAME, for lhotse:NAME (none)",
     )
     for option, made in zip(LHOTSE_OPTIONS[1:], ("training", "dev", "test")):
         parser.add_argument(
-            f"--{option}",
+            "--" + option.replace("_", "-"),
             nargs="+",
             default=[],
             metavar="SPLIT",
-            help=f"lhotse's splits that make the {made} set; by name if not given",
+            help=f"lhotse's splits that make the {made} set (by their names)",
         )
     parser.add_argument(
-        "--overwrite", action="store_true", help="make finished sets again"
+        "--overwrite", action="store_true", help="make finished sets again (keep them)"
     )
     return parser
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Prepare a corpus; errors are one line and exit code 1."""
-    args = get_parser().parse_args(arguments)
-    try:
+    """Prepare a corpus; return the exit status that `exit_status` gives it."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return run_command(
+        "corpora", lambda: _prepare(words), (UsageError,), failures=(ValueError,)
+    )
+
+
+def _prepare(words: List[str]) -> int:
+    parser = get_parser()
+    args = parser.parse_args(words)
+    with parser.naming_options():
         options = CorpusOptions(
             seed=args.seed,
             train_hours=args.train_hours,
@@ -79,16 +97,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
             nj=args.nj,
             **{name: split_words(getattr(args, name)) for name in LHOTSE_OPTIONS},
         )
-        with locked(args.output, "the preparation of a corpus", "corpus"):
-            lines = prepare_corpus(args.corpus, args.output, options, args.overwrite)
-    except (ValueError, OSError) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("error: interrupted; no set was changed", file=sys.stderr)
-        return 130
-    for line in lines:
-        print(line)
+        try:
+            corpus = find_corpus(args.corpus)
+        except ValueError as error:
+            parser.error(str(error))
+        corpus.check(options)
+    with locked(args.output, "the preparation of a corpus", "corpus"):
+        lines = prepare_corpus(args.corpus, args.output, options, args.overwrite)
+    print("\n".join(lines))
     return 0
 
 

@@ -39,13 +39,13 @@ class CorpusOptions:
 
     def __post_init__(self):
         if self.seed < 0:
-            raise ValueError(f"--seed {self.seed} must be at least 0")
+            raise ValueError(f"seed={self.seed} must be at least 0")
         if self.train_hours is not None and not 0 < self.train_hours <= 1000:
             raise ValueError(
-                f"--train-hours {self.train_hours:g} must be above 0 and at most 1000"
+                f"train_hours={self.train_hours:g} must be above 0 and at most 1000"
             )
         if self.nj < 1:
-            raise ValueError(f"--nj {self.nj} must be at least 1")
+            raise ValueError(f"nj={self.nj} must be at least 1")
 
     def chosen(self) -> List[str]:
         """The options given that do not apply to every corpus."""

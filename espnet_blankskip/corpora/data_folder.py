@@ -11,6 +11,7 @@ import numpy as np
 import soundfile
 
 from espnet_blankskip.kaldi.file_names import file_stem
+from espnet_blankskip.kaldi.json_file import write_json
 from espnet_blankskip.kaldi.lists import write_rows
 from espnet_blankskip.kaldi.utterances import DROPPED
 from espnet_blankskip.kaldi.whole_file import write_whole
@@ -210,8 +211,7 @@ class DataFolderWriter:
             "utterances": self.utterances,
             "hours": round(self.seconds / 3600, 3),
         }
-        text = json.dumps(record, indent=2, sort_keys=True) + "\n"
-        write_whole(self._partial / RECORD_NAME, text)
+        write_json(self._partial / RECORD_NAME, record)
         remove_data_folder(self.path)
         self._partial.rename(self.path)
 

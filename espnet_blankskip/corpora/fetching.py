@@ -1,12 +1,13 @@
 """Archives of corpora from the web, taken for nothing but what they should be."""
 
+import sys
 import tarfile
 import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Sequence
 
-from espnet_blankskip.corpora.sources import SourceMissing, single_folder
+from espnet_blankskip.corpora.finding import SourceMissing, single_folder
 from espnet_blankskip.terminal import one_line
 
 TIMEOUT_SECONDS = 15
@@ -44,7 +45,7 @@ def fetch_archive(urls: Sequence[str], checksum: str, folder: Path) -> Path:
 
 
 def download(url: str, checksum: str, folder: Path) -> Path:
-    """Download a file with a progress bar.
+    """Download a file, with a progress bar where there is a terminal.
 
     Raises:
         SourceMissing: If the address cannot be reached or has something else.
@@ -53,7 +54,9 @@ def download(url: str, checksum: str, folder: Path) -> Path:
 
     pooch.get_logger().setLevel("WARNING")  # the bar says enough
     over_http = pooch.HTTPDownloader(
-        progressbar=True, timeout=TIMEOUT_SECONDS, chunk_size=CHUNK_BYTES
+        progressbar=sys.stderr.isatty(),
+        timeout=TIMEOUT_SECONDS,
+        chunk_size=CHUNK_BYTES,
     )
     try:
         file = pooch.retrieve(

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from espnet_blankskip.corpora.acoustics import as_recorded, fade_edges
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.fetching import fetch_archive
+from espnet_blankskip.corpora.finding import SourceMissing, find_source
 from espnet_blankskip.corpora.single_digits import WORDS, Recording
-from espnet_blankskip.corpora.sources import SourceMissing, find_source
 from espnet_blankskip.corpora.staging import StagedSets
 
 SAMPLING_RATE = 8000

@@ -8,10 +8,13 @@ import logging
 from ast import literal_eval
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import partialmethod
 from pathlib import Path
 from typing import Callable, Dict, Iterator, Optional, Sequence
 
-from espnet_blankskip.corpora.sources import SourceMissing
+from tqdm import tqdm
+
+from espnet_blankskip.corpora.finding import SourceMissing
 from espnet_blankskip.terminal import typed_line
 
 #: lhotse's name for the folder in which a recipe writes its manifests.
@@ -134,7 +137,7 @@ def prepare(
     arguments = {check_options(corpus, options or {}): root, **(options or {})}
     if OUTPUT_FOLDER in inspect.signature(function).parameters:
         arguments.setdefault(OUTPUT_FOLDER, manifests)
-    with unreadable_files_kept(), few_warnings(corpus):
+    with unreadable_files_kept(), few_warnings(corpus), bars_on_terminals():
         try:
             return function(**arguments)
         except Exception as error:  # whatever a recipe raises, the user wants a line
@@ -154,7 +157,8 @@ def download(corpus: str, **arguments) -> Path:
     """
     function = recipe("download", corpus)
     try:
-        return function(**arguments)
+        with bars_on_terminals():
+            return function(**arguments)
     except Exception as error:
         raise SourceMissing(
             f"cannot download {corpus}: {typed_line(error)}; run it again to go on"
@@ -193,6 +197,17 @@ def unreadable_files_kept() -> Iterator[None]:
         yield
     finally:
         Recording.from_file = staticmethod(original)
+
+
+@contextmanager
+def bars_on_terminals() -> Iterator[None]:
+    """Keep a recipe's progress bars out of files and pipes."""
+    original = tqdm.__init__
+    tqdm.__init__ = partialmethod(original, disable=None)
+    try:
+        yield
+    finally:
+        tqdm.__init__ = original
 
 
 @contextmanager

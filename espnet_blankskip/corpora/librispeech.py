@@ -10,13 +10,13 @@ from typing import Dict, List, Sequence
 from espnet_blankskip.corpora import lhotse_recipes
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.dropped import unpaired
-from espnet_blankskip.corpora.manifests import Split, write_set
-from espnet_blankskip.corpora.sources import (
+from espnet_blankskip.corpora.finding import (
     SourceMissing,
     find_given,
     require_disk,
     was_unpacked,
 )
+from espnet_blankskip.corpora.manifests import Split, write_set
 from espnet_blankskip.corpora.splits import read_splits
 from espnet_blankskip.corpora.staging import StagedSets
 from espnet_blankskip.kaldi.lists import read_table
@@ -25,6 +25,8 @@ FOLDER = "LibriSpeech"
 HELD_OUT = ("dev-clean", "dev-other", "test-clean", "test-other")
 #: Archives in GB; unpacked they take about as much again.
 ARCHIVE_GB = {
+    "train-clean-5": 0.33,
+    "dev-clean-2": 0.13,
     "train-clean-100": 6.4,
     "train-clean-360": 23.1,
     "train-other-500": 30.6,
@@ -71,24 +73,34 @@ def find_root(parts: Sequence[str], downloads: Path) -> Path:
         lambda path: not absent(corpus_root(path), parts),
     )
     if given is None:
-        root = downloads / FOLDER
-        missing = [
-            part
-            for part in parts
-            if not was_unpacked(root / part, downloads / f"{part}.tar.gz")
-        ]
-        if missing:
-            gigabytes = 2 * sum(ARCHIVE_GB.get(part, HELD_OUT_GB) for part in missing)
-            require_disk(downloads, gigabytes, f"LibriSpeech's {', '.join(missing)}")
-            lhotse_recipes.download(
-                "librispeech", target_dir=downloads, dataset_parts=missing
-            )
-        return root
+        return fetched(parts, downloads)
     root = corpus_root(given)
     if missing := absent(root, parts):
         raise SourceMissing(
             f"LIBRISPEECH: {root} has no {', '.join(missing)}; it should be the folder"
             f" {FOLDER} or the one that holds it"
+        )
+    return root
+
+
+def fetched(parts: Sequence[str], downloads: Path) -> Path:
+    """The folder of what was downloaded, with all parts; missing ones are fetched.
+
+    Raises:
+        SourceMissing: If fetching fails.
+        OSError: If the disk cannot hold what has to be fetched.
+    """
+    root = downloads / FOLDER
+    missing = [
+        part
+        for part in parts
+        if not was_unpacked(root / part, downloads / f"{part}.tar.gz")
+    ]
+    if missing:
+        gigabytes = 2 * sum(ARCHIVE_GB.get(part, HELD_OUT_GB) for part in missing)
+        require_disk(downloads, gigabytes, f"LibriSpeech's {', '.join(missing)}")
+        lhotse_recipes.download(
+            "librispeech", target_dir=downloads, dataset_parts=missing
         )
     return root
 

@@ -18,8 +18,8 @@ from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
 from espnet_blankskip.audio.sound import open_sound
 from espnet_blankskip.corpora.data_folder import Row, Segment
 from espnet_blankskip.corpora.dropped import report_dropped
+from espnet_blankskip.corpora.finding import require_disk
 from espnet_blankskip.corpora.lhotse_recipes import UNREADABLE_RATE
-from espnet_blankskip.corpora.sources import require_disk
 from espnet_blankskip.corpora.staging import StagedSets
 from espnet_blankskip.terminal import typed_line
 

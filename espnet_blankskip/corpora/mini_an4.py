@@ -6,7 +6,7 @@ the eight has no transcript; the seven others are split as ESPnet splits them.
 
 from espnet_blankskip.corpora.an4 import an4_root, write_sets
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
-from espnet_blankskip.corpora.sources import SourceMissing, find_source
+from espnet_blankskip.corpora.finding import SourceMissing, find_source
 from espnet_blankskip.corpora.staging import StagedSets
 
 ARCHIVE_NAME = "downloads.tar.gz"

@@ -12,16 +12,15 @@ from tqdm import tqdm
 
 from espnet_blankskip.audio.bad_audio import BadAudio
 from espnet_blankskip.audio.sound import open_sound
-from espnet_blankskip.corpora import lhotse_recipes
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.data_folder import Row
 from espnet_blankskip.corpora.dropped import report_dropped, unpaired
-from espnet_blankskip.corpora.librispeech import FOLDER, absent, corpus_root
-from espnet_blankskip.corpora.sources import (
-    SourceMissing,
-    find_given,
-    require_disk,
-    was_unpacked,
+from espnet_blankskip.corpora.finding import SourceMissing, find_given
+from espnet_blankskip.corpora.librispeech import (
+    FOLDER,
+    absent,
+    corpus_root,
+    fetched,
 )
 from espnet_blankskip.corpora.staging import StagedSets
 from espnet_blankskip.kaldi.lists import read_table
@@ -41,8 +40,6 @@ CHOICES: Tuple[Dict[str, str], ...] = (
     },
 )
 AUDIO_SUFFIXES = (".flac", ".ogg", ".wav")
-#: Archives and their content.
-DOWNLOAD_GB = 2 * (0.33 + 0.13 + 0.35)
 
 
 def make(sets: StagedSets, options: CorpusOptions) -> None:
@@ -73,18 +70,7 @@ def find_root(downloads: Path) -> Path:
     given = find_given("MINI_LIBRISPEECH", "librispeech", downloads, is_corpus)
     parts = list(CHOICES[0])
     if given is None:
-        root = downloads / FOLDER
-        missing = [
-            part
-            for part in parts
-            if not was_unpacked(root / part, downloads / f"{part}.tar.gz")
-        ]
-        if missing:
-            require_disk(downloads, DOWNLOAD_GB, "mini LibriSpeech")
-            lhotse_recipes.download(
-                "librispeech", target_dir=downloads, dataset_parts=missing
-            )
-        return root
+        return fetched(parts, downloads)
     if not is_corpus(given):
         raise SourceMissing(
             f"MINI_LIBRISPEECH: {given} has no {', '.join(parts)}; it should be the"
@@ -102,7 +88,9 @@ def write_part(sets: StagedSets, name: str, part: Path, content: str) -> None:
         texts.update(read_table(transcripts))
     files = {p.stem: p for p in part.rglob("*") if p.suffix in AUDIO_SUFFIXES}
     folder.dropped.update(unpaired(part, set(texts), set(files)))
-    for utt_id in tqdm(sorted(texts.keys() & files.keys()), desc=f"reading {name}"):
+    for utt_id in tqdm(
+        sorted(texts.keys() & files.keys()), desc=f"reading {name}", disable=None
+    ):
         try:
             with open_sound(files[utt_id], utt_id) as sound:
                 if sound.announced is None or sound.rate != sets.sampling_rate:

@@ -8,43 +8,53 @@ lexicon all will do. A word that the model's tokens cannot spell is left out, an
 counted on standard error.
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Union
 
 import yaml
 
+from espnet_blankskip.command_parser import CommandParser
+from espnet_blankskip.decoding.pieces import load_pieces
 from espnet_blankskip.decoding.segmentation import unspaced_script
 from espnet_blankskip.decoding.words import SPACE
+from espnet_blankskip.exit_status import UNUSABLE_FILES, run_command
 from espnet_blankskip.kaldi.lists import read_rows
-from espnet_blankskip.terminal import one_line
 
 Speller = Callable[[str], List[str]]
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> CommandParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
-        prog="make_lexicon", description="Spell words with a model's tokens"
+    prog = "python -m espnet_blankskip.decoding.make_lexicon"
+    parser = CommandParser(
+        prog=prog,
+        description="Spell words with a model's tokens",
+        example=f"{prog} --asr_train_config exp/asr_x/config.yaml words.txt",
     )
     parser.add_argument(
-        "--asr_train_config", required=True, help="config.yaml of the experiment"
+        "--asr_train_config",
+        required=True,
+        metavar="YAML",
+        help="config.yaml of the experiment",
     )
-    parser.add_argument("words", help="List of words, one per line")
+    parser.add_argument("words", help="list of words, one per line")
     return parser
 
 
 def main(cmd: Optional[Sequence[str]] = None) -> int:
     """Write the lexicon to standard output; 0 if at least one word was spelled."""
+    cmd = sys.argv[1:] if cmd is None else cmd
+    return run_command(
+        "make_lexicon", lambda: _write_lexicon(cmd), (ValueError, *UNUSABLE_FILES)
+    )
+
+
+def _write_lexicon(cmd: Sequence[str]) -> int:
     args = get_parser().parse_args(cmd)
-    try:
-        config = read_token_config(args.asr_train_config)
-        spell = speller(config)
-        rows = read_rows(args.words)
-    except (ValueError, OSError) as error:
-        print(f"make_lexicon: {error}", file=sys.stderr)
-        return 2
+    config = read_token_config(args.asr_train_config)
+    spell = speller(config)
+    rows = read_rows(args.words)
     tokens = set(config["token_list"])
     words = dict.fromkeys(word for word, _ in rows)
     spelled = 0
@@ -113,23 +123,10 @@ def speller(config: dict) -> Speller:
             [SPACE] * (spaced and not unspaced_script(word)) + list(word)
         )
     if token_type == "bpe":
-        return _piece_speller(config.get("bpemodel"))
+        return load_pieces(config.get("bpemodel")).EncodeAsPieces
     raise ValueError(
         f"token_type={token_type}: words can be spelled for word, char and bpe"
     )
-
-
-def _piece_speller(bpemodel) -> Speller:
-    import sentencepiece
-
-    pieces = sentencepiece.SentencePieceProcessor()
-    try:
-        pieces.load(str(bpemodel))
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"bpemodel={bpemodel} cannot be read: {one_line(error)}"
-        ) from None
-    return pieces.EncodeAsPieces
 
 
 if __name__ == "__main__":

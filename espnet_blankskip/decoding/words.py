@@ -77,11 +77,6 @@ def words_of(
     ]
 
 
-def join_words(words: Sequence[Word]) -> str:
-    """Write words as they stand in the transcript."""
-    return "".join(" " * (w.spaced and i > 0) + w.text for i, w in enumerate(words))
-
-
 class _Part(NamedTuple):
     """A piece of text that tokens `first` to `last` (exclusive) stand for."""
 

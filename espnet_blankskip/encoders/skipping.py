@@ -141,6 +141,15 @@ class LayerSkipping(GatedEncoder):
         return self._encode(feats, feats_lens, ctc, mode, prompt=prompt)[0]
 
     def _encode(self, xs_pad, ilens, ctc, mode, return_all_hs=False, prompt=None):
+        """Run all layers; arguments as for ``forward`` and ``encode_frames``.
+
+        Until a gate lets frames go, ``x`` holds all T frames; after it the N kept ones,
+        while ``stale`` keeps the last states of all and ``left`` what is put out for
+        those that are gone.
+
+        Returns:
+            EncodedFrames, and the states (B, T, D) after each layer, if asked for.
+        """
         x, pos_emb, lens = self._subsample(xs_pad, ilens, prompt)
         valid = ~make_pad_mask(lens, maxlen=x.size(1)).to(x.device)
         frames = None  # PackedFrames once some have left

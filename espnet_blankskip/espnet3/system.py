@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Dict, List
 
-from espnet_blankskip.espnet3.results import results_table
+from espnet_blankskip.espnet3.mode_table import results_table
 from espnet_blankskip.gate_options import MODES, check_choice
 from espnet_blankskip.upstream import espnet3_module
 

@@ -1,11 +1,11 @@
 """Decoding time over audio time, from the log lines ESPnet's own script reads."""
 
-import json
 import re
 from datetime import datetime
 from pathlib import Path
 from typing import Dict, Optional
 
+from espnet_blankskip.kaldi.json_file import write_json
 from espnet_blankskip.kaldi.whole_file import write_whole
 
 STAMP = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) "
@@ -50,7 +50,7 @@ def write_real_time_factor(logdir: Path, fs: int) -> Optional[Dict[str, float]]:
         "decoding_seconds": round(decoding, 3),
         "rtf": round(decoding / audio, 6),
     }
-    write_whole(logdir / "rtf.json", json.dumps(speed, indent=2) + "\n")
+    write_json(logdir / "rtf.json", speed)
     latency = 1000 * decoding / utterances
     write_whole(
         logdir / "calculate_rtf.log",

@@ -98,11 +98,14 @@ def _noted(name: str, test_set: str, dump_folder: Path) -> str:
 
 
 def _commit() -> str:
-    """Return the plugin's git commit, or "" outside a checkout."""
+    """Return the plugin's git commit, or "" outside a checkout of it."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():  # installed, maybe below somebody's own checkout
+        return ""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty"],
-            cwd=Path(__file__).parent,
+            cwd=root,
             capture_output=True,
             text=True,
         )

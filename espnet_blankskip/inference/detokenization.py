@@ -7,7 +7,7 @@ models that only training needs.
 from argparse import Namespace
 from typing import Callable, Sequence
 
-from espnet_blankskip.terminal import one_line
+from espnet_blankskip.decoding.pieces import load_pieces
 
 # their rules for tokens are those of the tokenizer alone
 _PLAIN_PREPROCESSORS = (None, "default", "s2t_ctc")
@@ -43,23 +43,9 @@ def token_writer(train_args: Namespace) -> TokenWriter:
     if token_type == "phn":
         return "".join  # as ESPnet does: the way back to words is not known
     if token_type == "bpe":
-        return _sentencepiece_writer(values.get("bpemodel"))
+        pieces = load_pieces(values.get("bpemodel"))
+        return lambda tokens: pieces.DecodePieces(list(tokens))
     return _espnet_writer(train_args)
-
-
-def _sentencepiece_writer(model) -> TokenWriter:
-    if model is None:
-        raise ValueError("token_type=bpe needs bpemodel in the training config")
-    import sentencepiece
-
-    pieces = sentencepiece.SentencePieceProcessor()
-    try:
-        pieces.load(str(model))
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"bpemodel={model} cannot be read: {one_line(error)}"
-        ) from None
-    return lambda tokens: pieces.DecodePieces(list(tokens))
 
 
 def _espnet_writer(train_args: Namespace) -> TokenWriter:

@@ -5,7 +5,6 @@ where the user has them ``segments`` and ``utt2spk``. Nothing of it is changed, 
 that ESPnet's scripts get the lists of speakers that they need.
 """
 
-import argparse
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,12 +15,15 @@ from tqdm import tqdm
 
 from espnet_blankskip.audio.bad_audio import BadAudio
 from espnet_blankskip.audio.sound import open_sound
+from espnet_blankskip.command_parser import CommandParser, UsageError
+from espnet_blankskip.exit_status import run_command
 from espnet_blankskip.kaldi.lists import read_lines, read_table, write_rows
 from espnet_blankskip.kaldi.utterances import list_utterances
 from espnet_blankskip.recipe.layout import DATA
 from espnet_blankskip.recipe.option_list import sampling_rate, true_or_false, words
 from espnet_blankskip.recipe.transcript_checks import unknown_token
 
+COMMAND = "local/data.sh --corpus own"
 SHOWN = 3
 #: asr.sh in the current folder: ESPnet's scripts do the work, and drop nothing.
 TREE = Path("asr.sh")
@@ -65,7 +67,9 @@ def check_set(
     texts = read_table(folder / "text")
     found = CheckedSet(unusable=dict(problems))
     faults: Dict[str, Optional[str]] = {}  # by file; one has several utterances
-    for utterance in tqdm(utterances, desc=f"checking {folder}", leave=False):
+    for utterance in tqdm(
+        utterances, desc=f"checking {folder}", leave=False, disable=None
+    ):
         utt_id, path = utterance.utt_id, utterance.path
         if path not in faults:
             faults[path] = look_at(utt_id, path, found)
@@ -134,30 +138,60 @@ def name_speakers(folder: Path) -> None:
             write_rows(folder / name, [(utt_id, utt_id) for utt_id in utt_ids])
 
 
-def get_parser() -> argparse.ArgumentParser:
-    """Options; run.sh gives all but the token list."""
-    parser = argparse.ArgumentParser(
-        prog="local/data.sh --corpus own", allow_abbrev=False
+def get_parser() -> CommandParser:
+    """Return the parser; run.sh gives all options but the token list."""
+    parser = CommandParser(
+        prog=COMMAND,
+        description="Check the sets in data/ before anything is made of them",
+        example=f"{COMMAND} --train_set train --valid_set dev --test_sets test",
     )
     add = parser.add_argument
     for name in ("--train_set", "--valid_set"):
-        add(name, required=True, help="folder in data/")
-    add("--test_sets", nargs="+", required=True, help="folders in data/")
-    add("--fs", type=sampling_rate, default=16000, help="rate of the model: 8k, 16k")
+        add(name, required=True, metavar="NAME", help="folder in data/")
+    add(
+        "--test_sets",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help="folders in data/",
+    )
+    add(
+        "--fs",
+        type=sampling_rate,
+        default=16000,
+        metavar="HZ",
+        help="rate of the model, such as 8k (16000)",
+    )
     add(
         "--thin_test_sets",
         type=true_or_false,
         default=False,
-        help="leave out what cannot be used of a test set, instead of stopping",
+        metavar="BOOL",
+        help="leave out what cannot be used of a test set, instead of stopping (false)",
     )
-    add("--token_type", choices=["bpe", "char", "word"], default="bpe", help="unit")
-    add("--token_list", type=Path, help="tokens that transcripts must be made of")
+    add(
+        "--token_type",
+        choices=["bpe", "char", "word"],
+        default="bpe",
+        help="unit of the transcripts (bpe)",
+    )
+    add(
+        "--token_list",
+        type=Path,
+        metavar="TXT",
+        help="tokens that transcripts must be made of (any)",
+    )
     return parser
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Check all sets; 1 with one line of each fault if any cannot be gone on with."""
-    args = get_parser().parse_args(arguments)
+    cmd = sys.argv[1:] if arguments is None else arguments
+    return run_command(COMMAND, lambda: _check(cmd), (UsageError,))
+
+
+def _check(cmd: Sequence[str]) -> int:
+    args = get_parser().parse_args(cmd)
     tests = words(" ".join(args.test_sets))
     errors = []
     tokens = None

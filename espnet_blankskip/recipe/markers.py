@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from espnet_blankskip.kaldi.whole_file import write_whole
+from espnet_blankskip.kaldi.json_file import json_text, write_json
 
 Facts = Dict[str, Any]
 
@@ -40,12 +40,11 @@ def changed(marker: Path, facts: Facts) -> Optional[List[str]]:
     old = read_marker(marker)
     if old is None:
         return None
-    new = json.loads(json.dumps(facts, default=str))
+    new = json.loads(json_text(facts))
     names = sorted({*old, *new})
     return [name for name in names if old.get(name) != new.get(name)]
 
 
 def write_marker(marker: Path, facts: Facts) -> None:
     """Record what was done; the last step of a stage."""
-    text = json.dumps(facts, indent=2, sort_keys=True, default=str)
-    write_whole(marker, text + "\n")
+    write_json(marker, facts)

@@ -5,7 +5,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import List, NoReturn
+from typing import Callable, Dict, List, NoReturn
 
 FIRST_STAGE, LAST_STAGE = 1, 14
 #: What asr.sh takes for "up to the end".
@@ -83,7 +83,13 @@ def build_parser() -> argparse.ArgumentParser:
         "11 training, 12 decoding, 13 scoring, 14 packing. Booleans are true or false.",
         epilog="example: ./run.sh --corpus fsdd --stop_stage 13",
     )
-    add = parser.add_argument_group("general").add_argument
+    for name, add_options in GROUPS.items():
+        add_options(parser.add_argument_group(name).add_argument)
+    return parser
+
+
+def _general(add: Callable) -> None:
+    """What runs, where and with how much."""
     add("--stage", type=int, default=FIRST_STAGE, help="first stage to run")
     add("--stop_stage", type=int, default=NO_STOP, help="last stage to run")
     add("--skip_stages", type=words, default=[], help="stages to leave out: '4 5'")
@@ -120,7 +126,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="disk space that every stage has to find free, in GB (not in asr.sh)",
     )
 
-    add = parser.add_argument_group("data").add_argument
+
+def _data(add: Callable) -> None:
+    """The corpus, its sets, and their audio."""
     add(
         "--corpus",
         default="fsdd",
@@ -152,7 +160,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--lang", default="noinfo", help="language, part of the folder names")
 
-    add = parser.add_argument_group("tokens").add_argument
+
+def _tokens(add: Callable) -> None:
+    """Units that transcripts are made of."""
     add("--token_type", choices=["bpe", "char", "word"], default="bpe", help="unit")
     add("--nbpe", type=at_least(4), default=30, help="size of the BPE vocabulary")
     add("--bpemode", choices=["unigram", "bpe"], default="unigram", help="kind of BPE")
@@ -177,7 +187,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--blank", default="<blank>", help="symbol of CTC blank")
     add("--sos_eos", default="<sos/eos>", help="symbol of start and end")
 
-    add = parser.add_argument_group("model").add_argument
+
+def _model(add: Callable) -> None:
+    """Training."""
     add("--asr_config", type=Path, default=None, help="training configuration")
     add(
         "--asr_args",
@@ -201,7 +213,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--use_lm", type=true_or_false, default=False, help="only false")
     add("--use_ngram", type=true_or_false, default=False, help="only false")
 
-    add = parser.add_argument_group("decoding").add_argument
+
+def _decoding(add: Callable) -> None:
+    """Stage 12."""
     add("--batch_size", type=at_least(1), default=1, help="utterances at a time")
     add(
         "--inference_config",
@@ -230,4 +244,13 @@ def build_parser() -> argparse.ArgumentParser:
         "espnet_blankskip.bin.asr_decode for a configuration with `mode`, else "
         "espnet2.bin.asr_inference (not in asr.sh)",
     )
-    return parser
+
+
+#: Options by the heading of the help that they stand under.
+GROUPS: Dict[str, Callable] = {
+    "general": _general,
+    "data": _data,
+    "tokens": _tokens,
+    "model": _model,
+    "decoding": _decoding,
+}

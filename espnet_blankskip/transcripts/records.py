@@ -1,8 +1,10 @@
 """What is written about one utterance, as plain values."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Dict, List
 
+from espnet_blankskip.audio.bad_audio import BadAudio
 from espnet_blankskip.kaldi.utterances import Utterance
 from espnet_blankskip.transcripts.inputs import printable
 
@@ -37,7 +39,16 @@ def make_record(utterance: Utterance, result) -> Dict[str, Any]:
         space stands before a word). More hypotheses than one
         are listed under ``nbest``, and what looks wrong with the audio under
         ``warnings``.
+
+    Raises:
+        BadAudio: A score is NaN or infinite, which neither JSON nor a reader knows.
     """
+    for found in (result, *result.nbest):
+        if not math.isfinite(found.score):
+            raise BadAudio(
+                utterance.utt_id,
+                f"its score is {found.score}: the model's arithmetic overflows on it",
+            )
     record = {
         "id": utterance.utt_id,
         "path": printable(utterance.path),

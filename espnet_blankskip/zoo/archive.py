@@ -12,9 +12,9 @@ from typing import Any, Dict, Optional
 import yaml
 
 from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
+from espnet_blankskip.checkpoint.normalization import OPTION as STATISTICS
+from espnet_blankskip.checkpoint.normalization import write_statistics
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
-from espnet_blankskip.checkpoint.statistics import OPTION as STATISTICS
-from espnet_blankskip.checkpoint.statistics import write_statistics
 from espnet_blankskip.temporary import folder_until_exit
 from espnet_blankskip.terminal import one_line
 from espnet_blankskip.zoo.assets import find_assets, set_asset

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
-from espnet_blankskip.checkpoint.assets import find_asset
+from espnet_blankskip.checkpoint.config_files import find_asset
 from espnet_blankskip.zoo.errors import CheckpointError
 
 # options of ESPnet's config that hold a path; a dot goes one level down

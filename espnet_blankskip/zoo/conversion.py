@@ -4,7 +4,6 @@ The body keeps its weights. What is new is fitted to what the model already beli
 on sound, and a report says how far its posteriors moved. Nothing stays random.
 """
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.decoding.time_stamps import shortest_input
+from espnet_blankskip.kaldi.json_file import write_json
 from espnet_blankskip.locks import locked
 from espnet_blankskip.temporary import vanishing
 from espnet_blankskip.version import __version__
@@ -34,6 +34,7 @@ from espnet_blankskip.zoo.conversion_plan import (
     plan_conversion,
 )
 from espnet_blankskip.zoo.errors import CheckpointError
+from espnet_blankskip.zoo.fit_sound import FitSound, read_sound
 from espnet_blankskip.zoo.head_fit import blank_log_odds, fit_blank_row
 from espnet_blankskip.zoo.inspection import look_inside
 from espnet_blankskip.zoo.model_loading import (
@@ -42,7 +43,6 @@ from espnet_blankskip.zoo.model_loading import (
     fill_model,
     load_checkpoint,
 )
-from espnet_blankskip.zoo.sound import FitSound, read_sound
 from espnet_blankskip.zoo.weights import HEAD, read_weights, write_weights
 from espnet_blankskip.zoo.weights_file import plain_name
 
@@ -113,7 +113,7 @@ def _convert(source: str, target: str, options: ConversionOptions) -> Dict[str, 
             "fits": fits,
             **_measure(model, converted, checkpoint, state, sound),
         }
-        (part / "conversion.json").write_text(json.dumps(report, indent=2) + "\n")
+        write_json(part / "conversion.json", report)
         (part / "README.md").write_text(conversion_card(report, target))
         if folder.exists():
             folder.rmdir()

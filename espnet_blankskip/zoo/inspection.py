@@ -6,9 +6,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
+from espnet_blankskip.checkpoint.normalization import OPTION as STATISTICS
+from espnet_blankskip.checkpoint.normalization import has_statistics
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
-from espnet_blankskip.checkpoint.statistics import OPTION as STATISTICS
-from espnet_blankskip.checkpoint.statistics import has_statistics
 from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.zoo import support
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint, supply_statistics

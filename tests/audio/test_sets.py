@@ -5,7 +5,7 @@ import pytest
 from odd_audio import GSM_BLOCK, write_odd_files, write_unusable_files
 
 from espnet_blankskip.calibration.speech_set import read_speech_set
-from espnet_blankskip.zoo.sound import read_sound
+from espnet_blankskip.zoo.fit_sound import read_sound
 
 RATE = 8000
 

@@ -9,7 +9,7 @@ import soundfile
 import soxr
 import torch
 
-from espnet_blankskip.audio import mixing, sound
+from espnet_blankskip.audio import downmixing, sound
 from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.audio.stream import AudioReader
 
@@ -101,7 +101,7 @@ def test_16_bit_values_made_floating_point_are_said(noise, tmp_path, caplog):
     (said,) = caplog.messages
     assert "divide them by 32768" in said and "'first'" in said
     soundfile.write(tmp_path / "a.wav", speech, RATE, subtype="FLOAT")
-    assert remarks_on(tmp_path / "a.wav") == [mixing.TOO_LOUD]
+    assert remarks_on(tmp_path / "a.wav") == [downmixing.TOO_LOUD]
     for fine in (speech.astype(np.int16), noise, 9 * noise, 0 * noise):
         assert remarks_on(fine) == []
 
@@ -125,7 +125,7 @@ def test_channels_that_cancel_each_other_are_said(noise):
     ]
     for channels in antiphase:
         speech = np.concatenate(channels, axis=1)
-        assert remarks_on(speech) == [mixing.ANTIPHASE]
+        assert remarks_on(speech) == [downmixing.ANTIPHASE]
         assert remarks_on(speech, channel=1) == []
     for channels in fine:
         assert remarks_on(np.concatenate(channels, axis=1)) == []

@@ -10,10 +10,13 @@ from espnet_blankskip.bin import asr_decode
 from espnet_blankskip.bin.blankskip import COMMANDS, main
 from espnet_blankskip.bin.recognition_options import DECODING, decoding_options
 from espnet_blankskip.command_parser import CommandParser, UsageError
+from espnet_blankskip.corpora import cli
+from espnet_blankskip.decoding import make_lexicon
 from espnet_blankskip.decoding.decode_config import read_decode_config
 from espnet_blankskip.decoding.search_options import SEARCH_OPTIONS
 from espnet_blankskip.evaluation import report
 from espnet_blankskip.gate_options import GATE_OPTIONS
+from espnet_blankskip.recipe import data_check
 
 PARSERS = {
     verb: importlib.import_module(module).get_parser
@@ -21,6 +24,9 @@ PARSERS = {
 }
 PARSERS["asr_decode"] = asr_decode.get_parser
 PARSERS["report"] = report.get_parser
+PARSERS["corpora"] = cli.get_parser
+PARSERS["data_check"] = data_check.get_parser
+PARSERS["make_lexicon"] = make_lexicon.get_parser
 
 
 @pytest.mark.parametrize("command", PARSERS)

@@ -12,8 +12,8 @@ from web_server import serving
 from espnet_blankskip.corpora import (
     CorpusOptions,
     an4,
+    finding,
     prepare_corpus,
-    sources,
 )
 from espnet_blankskip.kaldi.lists import read_rows
 
@@ -90,7 +90,7 @@ def test_archive_comes_from_the_first_home_that_has_it(tmp_path, corpus, monkeyp
     monkeypatch.setenv("AN4", "downloads")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sources, "search_roots", lambda: [])
+    monkeypatch.setattr(finding, "search_roots", lambda: [])
     with serving(tmp_path) as address:
         urls = ("http://127.0.0.1:1/an4.tar.gz", f"{address}/{archive.name}")
         monkeypatch.setattr(an4, "ARCHIVE_URLS", urls)

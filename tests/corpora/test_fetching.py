@@ -8,7 +8,7 @@ import pytest
 from web_server import serving
 
 from espnet_blankskip.corpora.fetching import fetch_archive, unpack
-from espnet_blankskip.corpora.sources import SourceMissing
+from espnet_blankskip.corpora.finding import SourceMissing
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -41,7 +41,7 @@ def web(tmp_path, monkeypatch):
 GOOD = tar_of(**{"top/a.txt": "one", "top/b/c.txt": "two"})
 
 
-def test_the_first_home_that_has_the_archive_is_taken(web, tmp_path):
+def test_the_first_home_that_has_the_archive_is_taken(web, tmp_path, capfd):
     folder, address = web
     (folder / "other.tgz").write_bytes(tar_of(**{"top/a.txt": "other"}))
     (folder / "good.tgz").write_bytes(GOOD)
@@ -51,6 +51,7 @@ def test_the_first_home_that_has_the_archive_is_taken(web, tmp_path):
     assert (found / "a.txt").read_text() == "one"
     assert (found / "b" / "c.txt").read_text() == "two"
     assert [path.name for path in found.parents[1].iterdir()] == ["corpus"]
+    assert capfd.readouterr().err == ""  # no bar, for this is no terminal
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from web_server import serving
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
+    finding,
     fsdd,
     prepare_corpus,
-    sources,
     synthetic_digits,
 )
 from espnet_blankskip.corpora.data_folder import read_record
@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 @pytest.fixture(scope="module")
 def recordings():
     """Where the human recordings are on this machine."""
-    source = sources.find_source("FSDD", "fsdd", Path("downloads"))
+    source = finding.find_source("FSDD", "fsdd", Path("downloads"))
     if source is None:
         pytest.skip("no FSDD recordings: set FSDD or make ../shared/data/fsdd")
     return source.resolve()
@@ -47,7 +47,7 @@ def human(recordings, tmp_path_factory):
 def alone(tmp_path, monkeypatch):
     """A machine without recordings and without a network."""
     monkeypatch.delenv("FSDD", raising=False)
-    monkeypatch.setattr(sources, "search_roots", lambda: [tmp_path])
+    monkeypatch.setattr(finding, "search_roots", lambda: [tmp_path])
     monkeypatch.setattr(fsdd, "ARCHIVE_URL", "http://127.0.0.1:9/fsdd.tar.gz")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return tmp_path

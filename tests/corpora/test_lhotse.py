@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from made_corpora import make_yesno, write_noise
+from tqdm import tqdm
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
@@ -348,9 +349,10 @@ def test_option_values_are_python_or_text():
 )
 def test_user_errors_are_one_line(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert cli.main([f"lhotse:{arguments[0]}", *arguments[1:]]) == 1
+    status = cli.main([f"lhotse:{arguments[0]}", *arguments[1:]])
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error.startswith("error: ") and message in error
+    assert error.startswith("corpora: ") and message in error
+    assert status == (2 if error.endswith("--help)") else 1)
 
 
 def test_corpus_without_transcripts_says_so(tmp_path, recipe):
@@ -368,6 +370,15 @@ def test_corpus_without_a_training_split_says_so(tmp_path, recipe):
         ValueError, match="made has no training split among test; choose"
     ):
         prepare(tmp_path, "lhotse:made")
+
+
+def test_bars_of_a_recipe_are_not_drawn_into_a_file(tmp_path, recipe, capfd):
+    found = one_split(tmp_path, "a", 20)
+    recipe.append(lambda corpus_dir: list(tqdm([found], desc="parts"))[0])
+    prepare(tmp_path, "lhotse:made")
+    assert "parts" not in capfd.readouterr().err
+    list(tqdm([1], desc="a bar of others"))
+    assert "a bar of others" in capfd.readouterr().err
 
 
 def test_warnings_of_a_recipe_are_counted(tmp_path, recipe, capsys, caplog):

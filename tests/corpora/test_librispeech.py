@@ -9,8 +9,8 @@ from web_server import serving
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
+    finding,
     prepare_corpus,
-    sources,
 )
 from espnet_blankskip.kaldi.lists import read_rows
 
@@ -230,8 +230,8 @@ def test_missing_parts_are_downloaded_and_interrupted_ones_again(tmp_path, serve
 
 def test_download_that_cannot_fit_is_not_begun(tmp_path, monkeypatch):
     monkeypatch.delenv("LIBRISPEECH", raising=False)
-    usage = sources.shutil._ntuple_diskusage(10**12, 9 * 10**11, 10**11)
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda path: usage)
+    usage = finding.shutil._ntuple_diskusage(10**12, 9 * 10**11, 10**11)
+    monkeypatch.setattr(finding.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OSError, match=r"100\.0 GB free and 12\d\.\d GB needed for Lib"):
         prepare(tmp_path, "librispeech")
     assert not (tmp_path / "downloads").exists()

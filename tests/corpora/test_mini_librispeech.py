@@ -4,7 +4,7 @@ import pytest
 import soundfile
 from made_corpora import MINI_PARTS, OTHER_PARTS, make_librispeech, usable
 
-from espnet_blankskip.corpora import CorpusOptions, prepare_corpus, sources
+from espnet_blankskip.corpora import CorpusOptions, finding, prepare_corpus
 from espnet_blankskip.corpora.mini_librispeech import SET_NAMES
 from espnet_blankskip.evaluation.results_file import set_title
 from espnet_blankskip.kaldi.lists import read_rows, read_table
@@ -43,7 +43,7 @@ def test_both_choices_make_the_same_sets_and_say_of_what(
 
 def test_what_lies_beside_the_checkout_is_used_if_it_is_whole(tmp_path, monkeypatch):
     monkeypatch.delenv("MINI_LIBRISPEECH", raising=False)
-    monkeypatch.setattr(sources, "search_roots", lambda: [tmp_path])
+    monkeypatch.setattr(finding, "search_roots", lambda: [tmp_path])
     make_librispeech(tmp_path, OTHER_PARTS, suffix="ogg")
     (tmp_path / "shared" / "data").mkdir(parents=True)
     (tmp_path / "LibriSpeech").rename(tmp_path / "shared" / "data" / "librispeech")

@@ -4,13 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espnet_blankskip.decoding.words import Word, join_words, words_of
+from espnet_blankskip.decoding.words import Word, words_of
 
 
 def spoken(token, token_type):
     times = [(float(i), i + 0.5) for i in range(len(token))]
     confidence = [1.0 - 0.1 * i for i in range(len(token))]
     return words_of(token, times, confidence, token_type)
+
+
+def join_words(words):
+    """Words as they stand in the transcript."""
+    return "".join(" " * (w.spaced and i > 0) + w.text for i, w in enumerate(words))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from recipe_folder import REPOSITORY, environment, make_recipe, run_sh
 
-from espnet_blankskip.corpora import sources
+from espnet_blankskip.corpora import finding
 
 STAGES = ["--nj", "2", "--inference_nj", "2", "--asr_args", "--max_epoch 2"]
 STAGES += ["--inference_config", "conf/decode_asr_ctc_greedy.yaml"]
@@ -44,7 +44,7 @@ def tree(tmp_path_factory):
 @pytest.fixture(scope="module")
 def experiments(tree, tmp_path_factory):
     """mini_an4 through stages 1 to 14: in the tree, and with pip packages only."""
-    corpus = sources.find_source("MINI_AN4", "mini_an4", Path("downloads"))
+    corpus = finding.find_source("MINI_AN4", "mini_an4", Path("downloads"))
     if corpus is None:
         pytest.skip("no mini_an4: set MINI_AN4 or make ../shared/data/mini_an4")
     os.environ["MINI_AN4"] = str(corpus.resolve())

@@ -16,9 +16,9 @@ from espnet_blankskip.zoo import CheckpointError
 from espnet_blankskip.zoo.comparison import compare, read_posteriors
 from espnet_blankskip.zoo.conversion import convert_checkpoint
 from espnet_blankskip.zoo.conversion_plan import ConversionOptions
+from espnet_blankskip.zoo.fit_sound import made_sound
 from espnet_blankskip.zoo.head_fit import blank_log_odds
 from espnet_blankskip.zoo.model_loading import load_checkpoint
-from espnet_blankskip.zoo.sound import made_sound
 
 RATE = 8000
 

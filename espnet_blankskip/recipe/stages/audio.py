@@ -251,13 +251,12 @@ def filter_set(run: RecipeRun, name: str, limited: bool) -> None:
     problems: List[Problem] = []
     for utt_id, samples in read_rows(source / "utt2num_samples"):
         seconds = int(samples) / options.fs
-        if limited and not shortest < seconds < longest:
-            how = "short" if seconds <= shortest else "long"
-            limit = shortest if how == "short" else longest
-            name_of = "--min_wav_duration" if how == "short" else "--max_wav_duration"
-            problems.append(
-                (utt_id, f"too {how}: {seconds:.2f} s ({name_of} {limit:g})")
-            )
+        if limited and seconds <= shortest:
+            limit = f"--min_wav_duration {shortest:g}"
+            problems.append((utt_id, f"too short: {seconds:.2f} s ({limit})"))
+        elif limited and seconds >= longest:
+            limit = f"--max_wav_duration {longest:g}"
+            problems.append((utt_id, f"too long: {seconds:.2f} s ({limit})"))
         else:
             kept[utt_id] = (paths[utt_id], int(samples))
     test = is_test(run, name)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from made_corpora import LIBRISPEECH_PARTS, make_aishell, make_an4, make_librispeech
 
-from espnet_blankskip.corpora import aishell, an4, librispeech, sources
+from espnet_blankskip.corpora import aishell, an4, finding, librispeech
 
 PARTS = tuple(part for part in LIBRISPEECH_PARTS if part[-3:] not in ("360", "500"))
 #: How a corpus is made, what makes another folder of it, how it is looked for.
@@ -18,7 +18,7 @@ CORPORA = {
     "an4": (
         make_an4,
         "an4/etc",
-        lambda downloads: sources.find_source("AN4", "an4", downloads, an4.is_an4),
+        lambda downloads: finding.find_source("AN4", "an4", downloads, an4.is_an4),
     ),
     "aishell": (make_aishell, "data_aishell/wav/dev", aishell.find_root),
 }
@@ -27,7 +27,7 @@ CORPORA = {
 @pytest.fixture
 def shared(tmp_path, monkeypatch):
     """``shared/data``, where what several checkouts use lies."""
-    monkeypatch.setattr(sources, "search_roots", lambda: [tmp_path])
+    monkeypatch.setattr(finding, "search_roots", lambda: [tmp_path])
     return tmp_path / "shared" / "data"
 
 
@@ -53,7 +53,7 @@ def test_another_folder_of_that_name_is_passed_over(
         return make(Path(target_dir))
 
     monkeypatch.setattr("espnet_blankskip.corpora.lhotse_recipes.download", download)
-    monkeypatch.setattr(sources, "MIN_FREE_GB", -1000.0)
+    monkeypatch.setattr(finding, "MIN_FREE_GB", -1000.0)
     found = find(tmp_path / "downloads")
     assert found is None or found.is_relative_to(tmp_path / "downloads")
     assert f"{shared / name} is not used: it lacks parts" in capsys.readouterr().out
@@ -65,5 +65,5 @@ def test_named_folder_is_never_passed_over(shared, monkeypatch, name):
     make(shared / name)
     (shared / name / part).rename(shared / "elsewhere")
     monkeypatch.setenv(name.upper(), str(shared / name))
-    with pytest.raises(sources.SourceMissing, match=name.upper()):
+    with pytest.raises(finding.SourceMissing, match=name.upper()):
         find(shared / "nothing")
