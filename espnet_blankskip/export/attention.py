@@ -74,9 +74,7 @@ class Distances:
 
     def _waves(self, distances: Value) -> Value:
         angles = distances.as_float().unsqueeze(1) * self._frequencies
-        return self.g.concat(
-            self.g.op("Sin", angles), self.g.op("Cos", angles), axis=1
-        )
+        return self.g.concat(self.g.op("Sin", angles), self.g.op("Cos", angles), axis=1)
 
 
 def check_attention(attn: torch.nn.Module) -> None:

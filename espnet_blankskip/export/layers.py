@@ -5,6 +5,7 @@ The same steps in the same order as the encoders' ``run_layer``, in evaluation m
 
 import torch
 
+from espnet_blankskip.export.attention import check_attention
 from espnet_blankskip.export.graph import Graph, Value
 from espnet_blankskip.export.modules import (
     CannotExport,
@@ -19,7 +20,6 @@ from espnet_blankskip.export.modules import (
 from espnet_blankskip.upstream import (
     ConformerEncoder,
     EBranchformerEncoder,
-    FastSelfAttention,
     TransformerEncoder,
 )
 
@@ -35,6 +35,7 @@ class ConformerLayers:
     def __init__(self, g: Graph, encoder: torch.nn.Module):
         self.g = g
         first = encoder.encoders[0]
+        check_attention(first.self_attn)
         self.heads = first.self_attn.h
         self.relative = hasattr(first.self_attn, "linear_pos")
         conv = first.conv_module
@@ -47,7 +48,9 @@ class ConformerLayers:
 
     def final_states(self, x: Value) -> Value:
         """Rows after the last layer, as the CTC reads them."""
-        return x if self._after_norm is None else layer_norm(self.g, self._after_norm, x)
+        return (
+            x if self._after_norm is None else layer_norm(self.g, self._after_norm, x)
+        )
 
     def run(self, layer: torch.nn.Module, x: Value, frames) -> Value:
         """Run one layer: rows (R, D) -> (R, D)."""
@@ -111,8 +114,7 @@ class EBranchformerLayers:
     def __init__(self, g: Graph, encoder: torch.nn.Module):
         self.g = g
         first = encoder.encoders[0]
-        if isinstance(first.attn, FastSelfAttention):
-            raise CannotExport("attention_layer_type=fast_selfattn cannot be exported")
+        check_attention(first.attn)
         self.heads = first.attn.h
         self.relative = hasattr(first.attn, "linear_pos")
         self.conv_radius = _reach(first.cgmlp.csgu.conv)

@@ -14,7 +14,6 @@ from espnet_blankskip.export.attention import (
     HIDDEN,
     Distances,
     attend,
-    check_attention,
     scores_at,
     scores_of_all,
 )
@@ -49,7 +48,6 @@ class AllFrames:
 
     def attention(self, attn: torch.nn.Module, x: Value, prepare: Prepare) -> Value:
         """Self-attention: prepared rows (B*T, D) -> (B*T, D)."""
-        check_attention(attn)
         scores = None
         if hasattr(attn, "linear_pos"):
             scores = partial(scores_of_all, self.g, self.distances, self.axis)

@@ -68,7 +68,7 @@ def _step(g: Graph, step: torch.nn.Module, x: Value) -> Value:
     if kind == "PositionalEncoding":
         return x * step.xscale + _sinusoids(g, x.size(1), step.d_model)
     if kind == "ScaledPositionalEncoding":
-        return x + _sinusoids(g, x.size(1), step.d_model) * float(step.alpha)
+        return x + _sinusoids(g, x.size(1), step.d_model) * step.alpha.item()
     raise CannotExport(f"input layer with {kind} cannot be exported")
 
 
