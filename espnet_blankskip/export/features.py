@@ -99,7 +99,9 @@ class Features:
         if isinstance(norm, model_part("normalize", "global_mvn")):
             if norm.norm_means:
                 x = x - g.weight(array(norm.mean), "mvn.mean")
-            return x * g.weight(1 / array(norm.std), "mvn.scale") if norm.norm_vars else x
+            return (
+                x * g.weight(1 / array(norm.std), "mvn.scale") if norm.norm_vars else x
+            )
         count = lens.as_float().unsqueeze(1).unsqueeze(2)
         mean = x.where(valid, 0.0).total(1, keepdims=True) / count
         centred = (x - mean).where(valid, 0.0)

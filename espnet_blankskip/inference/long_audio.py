@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Iterable, Iterator, List, Sequence, Tuple
 
 import numpy as np
-from torch import Tensor
 
 from espnet_blankskip.decoding.frame_scores import FrameScores
 from espnet_blankskip.decoding.hypothesis import BLANK, TokenPath
@@ -90,7 +89,7 @@ class Windowing:
         yield first // self.frame, held
 
 
-def choose_cut(left: Tensor, right: Tensor) -> int:
+def choose_cut(left: np.ndarray, right: np.ndarray) -> int:
     """Choose where to change from one window to the next within their overlap.
 
     The middle of the longest run of frames that both call blank, in the central
@@ -114,7 +113,7 @@ def choose_cut(left: Tensor, right: Tensor) -> int:
             # a cut before frame c has frames up to c - 1 on its left
             cuts = [(end - begin, low + (begin + end) // 2) for begin, end in runs]
             return max(cuts, key=lambda cut: (cut[0], -abs(cut[1] - centre)))[1]
-    same = (left == right).nonzero().flatten().tolist()
+    same = np.flatnonzero(left == right).tolist()
     return min(same, key=lambda t: abs(t - centre), default=centre)
 
 

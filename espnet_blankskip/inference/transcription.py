@@ -3,7 +3,7 @@
 import time
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
-import torch
+import numpy as np
 
 from espnet_blankskip.audio.stream import Audio
 from espnet_blankskip.decoding.frame_scores import FrameScores
@@ -78,7 +78,7 @@ class Transcriber:
             found = self.search(piece.log_probs, piece.kept_index, piece.skipped_score)
             paths = join_paths(paths, found, self.nbest)
             total_seconds += time.perf_counter() - begin
-        depth = torch.cat(depths)[prompt:].numpy()
+        depth = np.concatenate(depths)[prompt:]
         read_gate = all(part is not None for part in blank_logps)
         begin = time.perf_counter()
         clock = self.clock or FrameClock(audio.seconds / max(1, len(depth)), 0.0)
@@ -88,9 +88,9 @@ class Transcriber:
             **vars(nbest[0]),
             nbest=nbest,
             depth=depth,
-            blank_prob=(
-                torch.cat(blank_logps)[prompt:].exp().numpy() if read_gate else None
-            ),
+            blank_prob=np.exp(np.concatenate(blank_logps)[prompt:])
+            if read_gate
+            else None,
             kept_frames=int((depth == self.num_layers).sum()),
             layers_run=int(depth.sum()),
             encoder_seconds=encoder_seconds,
