@@ -66,7 +66,7 @@ def main(argv: List[str]) -> int:
     from espnet_blankskip.transcripts.decoder import say_warnings_to
 
     say_warnings_to(lambda line: print(f"blankskip show: {line}", file=sys.stderr))
-    inference = quiet_import("espnet_blankskip.inference")
+    inference = quiet_import("espnet_blankskip.inference.speech2text")
     options = recognition_options(args)
     channel = options.pop("channel")  # chosen before the model hears anything
     speech2text = inference.BlankSkipSpeech2Text.from_pretrained(args.model, **options)

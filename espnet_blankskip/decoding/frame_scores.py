@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -13,6 +13,18 @@ if TYPE_CHECKING:  # whoever has scores already needs no torch
     import torch
 
     from espnet_blankskip.encoders import EncodedFrames
+
+
+class Spent(NamedTuple):
+    """Wall time of scoring, in seconds.
+
+    Args:
+        encoder: Front-end, normalization and encoder.
+        total: The same plus the CTC head.
+    """
+
+    encoder: float
+    total: float
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,14 @@ and joins them again, ``batching`` and ``window_scoring`` run the model over the
 ``transcription`` makes words of the scores.
 """
 
-from espnet_blankskip.inference.speech2text import BlankSkipSpeech2Text
+import importlib
 
 __all__ = ["BlankSkipSpeech2Text"]
+
+
+def __getattr__(name: str):
+    # Only when asked for: the rest of this room does without torch.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module("espnet_blankskip.inference.speech2text")
+    return getattr(module, name)

@@ -6,13 +6,12 @@ from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 
 from espnet_blankskip.audio.stream import Audio
-from espnet_blankskip.decoding.frame_scores import FrameScores
+from espnet_blankskip.decoding.frame_scores import FrameScores, Spent
 from espnet_blankskip.decoding.hypothesis import CTCSearch, TokenPath
 from espnet_blankskip.decoding.recognition import Hypothesis, Recognition
 from espnet_blankskip.decoding.time_stamps import FrameClock, token_times
 from espnet_blankskip.decoding.words import words_of
 from espnet_blankskip.inference.long_audio import cut_into_pieces, join_paths
-from espnet_blankskip.inference.window_scoring import Spent
 
 
 class Transcriber:

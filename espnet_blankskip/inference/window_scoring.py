@@ -2,14 +2,14 @@
 
 import math
 import time
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 
 from espnet_blankskip.audio.reading import BadAudio, check_samples
 from espnet_blankskip.audio.stream import Audio
-from espnet_blankskip.decoding.frame_scores import FrameScores, frame_scores
+from espnet_blankskip.decoding.frame_scores import FrameScores, Spent, frame_scores
 from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.decoding.prompt import PromptTokens
 from espnet_blankskip.inference.batching import Window, batches
@@ -17,18 +17,6 @@ from espnet_blankskip.inference.long_audio import Windowing
 from espnet_blankskip.upstream import TooShortUttError
 
 Fail = Callable[[int, BadAudio], None]
-
-
-class Spent(NamedTuple):
-    """Wall time in seconds.
-
-    Args:
-        encoder: Front-end, normalization and encoder.
-        total: The same plus the CTC head.
-    """
-
-    encoder: float
-    total: float
 
 
 def score_recordings(

@@ -20,7 +20,7 @@ class Decoder:
     """
 
     def __init__(self, model: str, options: Dict[str, Any]):
-        inference = quiet_import("espnet_blankskip.inference")
+        inference = quiet_import("espnet_blankskip.inference.speech2text")
         self.speech2text = inference.BlankSkipSpeech2Text.from_pretrained(
             model, **options
         )

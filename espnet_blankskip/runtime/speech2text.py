@@ -1,0 +1,322 @@
+"""Recognize speech with an exported model: `BlankSkipSpeech2Text` without torch."""
+
+import itertools
+import math
+import time
+from argparse import Namespace
+from operator import itemgetter
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.audio.stream import Audio, AudioReader, Speech
+from espnet_blankskip.decoding.frame_scores import FrameScores, Spent, split_scores
+from espnet_blankskip.decoding.recognition import Recognition
+from espnet_blankskip.decoding.search import build_search
+from espnet_blankskip.decoding.time_stamps import FrameClock
+from espnet_blankskip.gate_options import check_gate_options
+from espnet_blankskip.inference.batching import Window
+from espnet_blankskip.inference.detokenization import token_writer
+from espnet_blankskip.inference.long_audio import Windowing
+from espnet_blankskip.inference.recordings import default_name, score_recordings
+from espnet_blankskip.inference.transcription import Transcriber
+from espnet_blankskip.runtime.engines import check_engine, open_engine
+from espnet_blankskip.runtime.manifest import MODELS, read_manifest
+
+WINDOW_SECONDS = 30.0
+OVERLAP_SECONDS = 4.0
+#: A probability that no frame has, so that none is skipped.
+NEVER = 2.0
+
+Result = Union[Recognition, BadAudio]
+
+
+class ExportedSpeech2Text:
+    """Recognition with a model that ``blankskip export`` wrote.
+
+    The same calls, options and results as those of ``BlankSkipSpeech2Text``, except
+    for what is fixed in the graph: which layers gate, and what the layers behind a
+    gate see of skipped frames.
+
+    Args:
+        folder: What ``blankskip export`` wrote.
+        engine: "onnxruntime" or "openvino".
+        device: "cpu".
+        dtype: "float32"; "bfloat16", with OpenVINO; "int8", if it was exported.
+        threads: Threads of the engine; None: as it likes.
+        check_files: Hold the files against their hashes, which takes a second per
+            gigabyte.
+        mode, blank_threshold, spike_extension, gate_layers, conv_context,
+            attn_context, beam_size, nbest, lm_file, lexicon, lm_weight, word_score,
+            batch_size, channel, window_seconds, overlap_seconds: As for
+            ``BlankSkipSpeech2Text``.
+
+    Raises:
+        FileNotFoundError: A file of the folder is missing.
+        ValueError: A file was altered, an engine is missing, or an option is out of
+            its range or fixed in the graph.
+
+    Examples:
+        >>> speech2text = ExportedSpeech2Text("exported")
+        >>> speech2text("interview.flac").text
+    """
+
+    def __init__(
+        self,
+        folder: Union[str, Path],
+        engine: str = "onnxruntime",
+        device: str = "cpu",
+        dtype: str = "float32",
+        threads: Optional[int] = None,
+        check_files: bool = True,
+        mode: Optional[str] = None,
+        blank_threshold: Optional[float] = None,
+        spike_extension: Optional[int] = None,
+        gate_layers: Optional[Sequence[int]] = None,
+        conv_context: Optional[str] = None,
+        attn_context: Optional[str] = None,
+        beam_size: int = 1,
+        nbest: int = 1,
+        lm_file: Union[str, Path, None] = None,
+        lexicon: Union[str, Path, None] = None,
+        lm_weight: float = 0.5,
+        word_score: float = 0.0,
+        batch_size: int = 1,
+        channel: Optional[int] = None,
+        window_seconds: float = WINDOW_SECONDS,
+        overlap_seconds: float = OVERLAP_SECONDS,
+    ):
+        folder = Path(folder)
+        if device != "cpu":
+            raise ValueError(f"device={device}: exported models run on the cpu here")
+        check_engine(engine, dtype)
+        model = MODELS["int8" if dtype == "int8" else "float32"]
+        self.manifest = manifest = read_manifest(folder, None if check_files else [])
+        if model not in manifest.files:
+            raise ValueError(
+                f"dtype={dtype}: {folder} was exported as "
+                f"{', '.join(manifest.precisions)}; export it with --quantize int8"
+            )
+        self.engine, self.device, self.dtype = engine, device, dtype
+        self.token_list = manifest.tokens
+        self.num_layers = manifest.num_layers
+        self.front_end = manifest.front_end
+        self.sample_rate = self.front_end.sample_rate
+        self.min_samples = manifest.min_samples
+        self.clock = FrameClock(manifest.frame_shift, manifest.first_centre)
+        self.batch_size = _checked(batch_size)
+        self._threshold = manifest.gate.get("blank_threshold")
+        self._extension = manifest.gate.get("spike_extension")
+        self.set_mode(mode)
+        self.set_gate(
+            blank_threshold, spike_extension, gate_layers, conv_context, attn_context
+        )
+        self.reader = AudioReader(self.sample_rate, channel)
+        self.windowing = Windowing.of_seconds(
+            window_seconds,
+            overlap_seconds,
+            round(self.clock.shift * self.sample_rate),
+            self.sample_rate,
+        )
+        tokenizer = dict(manifest.tokenizer)
+        if tokenizer.get("bpemodel"):
+            tokenizer["bpemodel"] = str(folder / tokenizer["bpemodel"])
+        self._transcribe = Transcriber(
+            build_search(
+                self.token_list,
+                beam=beam_size,
+                nbest=nbest,
+                lm=lm_file,
+                lexicon=lexicon,
+                lm_weight=lm_weight,
+                word_score=word_score,
+            ),
+            nbest,
+            self.token_list,
+            token_writer(Namespace(**tokenizer)),
+            tokenizer.get("token_type") or "word",
+            self.num_layers,
+            self.clock,
+        )
+        self._run = open_engine(folder, engine, dtype, threads)
+
+    @classmethod
+    def from_pretrained(
+        cls, source: Union[str, Path], **options
+    ) -> "ExportedSpeech2Text":
+        """Load an exported folder, by the name that other recognizers use."""
+        return cls(source, **options)
+
+    @property
+    def can_skip(self) -> bool:
+        """Return whether the encoder has a gate."""
+        return bool(self.manifest.gate)
+
+    def set_mode(self, mode: Optional[str]) -> None:
+        """Choose "skipping" or "dense" (every frame runs through every layer).
+
+        Raises:
+            ValueError: Another mode, or one that this model does not have.
+        """
+        if mode is None:
+            mode = "skipping" if self.can_skip else "dense"
+        if mode not in ("skipping", "dense"):
+            raise ValueError(
+                f"mode={mode} must be skipping or dense in an exported model"
+            )
+        if mode == "skipping" and not self.can_skip:
+            raise ValueError("mode=skipping: this model's encoder has no gate")
+        self.mode = mode
+
+    def set_gate(
+        self,
+        blank_threshold: Optional[float] = None,
+        spike_extension: Optional[int] = None,
+        gate_layers: Optional[Sequence[int]] = None,
+        conv_context: Optional[str] = None,
+        attn_context: Optional[str] = None,
+    ) -> None:
+        """Change threshold and extension; None leaves a value as it is.
+
+        Raises:
+            ValueError: A value out of its range or fixed in the graph.
+        """
+        given = dict(
+            gate_layers=None if gate_layers is None else list(gate_layers),
+            conv_context=conv_context,
+            attn_context=attn_context,
+        )
+        asked = {**given, "blank_threshold": blank_threshold}
+        asked["spike_extension"] = spike_extension
+        asked = [name for name, value in asked.items() if value is not None]
+        if asked and not self.can_skip:
+            raise ValueError(f"{', '.join(asked)}: this model's encoder has no gate")
+        for name, value in given.items():
+            if value is not None and value != self.manifest.gate[name]:
+                option = name.replace("_", "-")
+                raise ValueError(
+                    f"{name}={value} is {self.manifest.gate[name]} in this exported "
+                    f"model: export the checkpoint again with --{option}"
+                )
+        if not asked:
+            return
+        threshold = self._threshold if blank_threshold is None else blank_threshold
+        extension = self._extension if spike_extension is None else spike_extension
+        check_gate_options(threshold, extension)
+        self._threshold, self._extension = float(threshold), int(extension)
+
+    def __call__(
+        self,
+        speech: Union[Speech, Sequence[Speech]],
+        rate: Optional[int] = None,
+        utt_id: Optional[str] = None,
+    ) -> Union[Recognition, List[Recognition]]:
+        """Recognize one recording, or a list of them; see ``BlankSkipSpeech2Text``.
+
+        Raises:
+            BadAudio: The audio cannot be used; the message says why.
+        """
+        if isinstance(speech, (list, tuple)):
+            return self.batch_decode(speech, rate=rate)
+        name = utt_id or default_name(speech)
+        return self.batch_decode([speech], utt_ids=[name], rate=rate)[0]
+
+    def best_path(self, speech: Speech, rate: Optional[int] = None) -> Recognition:
+        """Recognize one utterance (the name of ESPnet's greedy CTC search)."""
+        return self(speech, rate)
+
+    def batch_decode(
+        self,
+        speeches: Sequence[Speech],
+        batch_size: Optional[int] = None,
+        utt_ids: Optional[Sequence[str]] = None,
+        rate: Optional[int] = None,
+        on_error: str = "raise",
+    ) -> List[Result]:
+        """Recognize a list of recordings; see ``BlankSkipSpeech2Text``.
+
+        Raises:
+            BadAudio: One of them cannot be used, with ``on_error="raise"``.
+            ValueError: `batch_size` is below 1, or another `on_error`.
+        """
+        if on_error not in ("raise", "return"):
+            raise ValueError(f"on_error={on_error} must be raise or return")
+        size = self.batch_size if batch_size is None else _checked(batch_size)
+        results: Dict[int, Result] = {}
+
+        def fail(i: int, error: BadAudio) -> None:
+            if on_error == "raise":
+                raise error
+            results[i] = error
+
+        audios: Dict[int, Audio] = {}
+        for i, speech in enumerate(speeches):
+            name = utt_ids[i] if utt_ids else default_name(speech, i)
+            try:
+                audios[i] = self.reader.open(speech, rate, name)
+            except BadAudio as error:
+                fail(i, error)
+        order = list(audios)
+        if size > 1:
+            order.sort(key=lambda i: audios[i].seconds)
+        scored = score_recordings(
+            self.score_windows,
+            {i: audios[i] for i in order},
+            self.windowing,
+            size,
+            fail,
+            self.min_samples,
+            self.manifest.volume,
+        )
+        for i, windows in itertools.groupby(scored, key=itemgetter(0)):
+            result = self._transcribe((w[1:] for w in windows), audios[i].seconds)
+            results.setdefault(i, result)  # unless its audio turned out to be bad
+        return [results[i] for i in range(len(speeches))]
+
+    def score_windows(
+        self, windows: Sequence[Window]
+    ) -> Tuple[List[FrameScores], Spent]:
+        """Run the graph on one batch.
+
+        Args:
+            windows: Stretches of speech.
+
+        Returns:
+            Scores of each window's frames, and the time for all of them.
+        """
+        begin = time.perf_counter()
+        rows = [window.samples for window in windows]
+        if not self.manifest.waveform:
+            rows = [self.front_end(samples) for samples in rows]
+        lens = np.array([len(row) for row in rows])
+        padded = np.zeros((len(rows), lens.max(), *rows[0].shape[1:]), np.float32)
+        for space, row in zip(padded, rows):
+            space[: len(row)] = row
+        scores = self._run(padded, lens, **self._gate_inputs())
+        spent = time.perf_counter() - begin
+        frames = split_scores(
+            scores.log_probs,
+            scores.depth == self.num_layers,
+            scores.depth,
+            scores.blank_logp,
+            scores.lens.tolist(),
+            [window.first for window in windows],
+        )
+        return frames, Spent(spent, spent)
+
+    def _gate_inputs(self) -> Dict[str, np.ndarray]:
+        if not self.can_skip:
+            return {}
+        threshold = NEVER if self.mode == "dense" else self._threshold
+        return dict(
+            log_threshold=np.array(math.log(threshold), np.float32),
+            spike_extension=np.array(self._extension, np.int64),
+        )
+
+
+def _checked(batch_size: int) -> int:
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1")
+    return batch_size
