@@ -129,7 +129,8 @@ def waveform_to_log_mel(
         Features (B, T_in, M) and their lengths (B,).
     """
     size, hop = log_mel.n_fft, log_mel.hop_length
-    time = samples.size(1)
+    # at least one frame, so that there is something to compute with
+    time = g.op("Max", samples.size(1), size)
     if log_mel.center:
         margin = size // 2
         places = g.op("Abs", g.range(time + 2 * margin) - margin).unsqueeze(0)

@@ -37,6 +37,7 @@ def embed(
     if isinstance(module, torch.nn.Linear):
         return linear(g, module, feats), lens
     if hasattr(module, "conv"):
+        feats = _long_enough(g, module.conv, feats)
         for conv in module.conv:
             if hasattr(conv, "kernel_size"):
                 width, stride = conv.kernel_size[0], conv.stride[0]
@@ -51,6 +52,18 @@ def embed(
     for step in steps:
         x = _step(g, step, x)
     return x, lens
+
+
+def _long_enough(g: Graph, convs: torch.nn.Sequential, feats: Value) -> Value:
+    """Add zeros where there are too few features for a single frame."""
+    field, step = 1, 1
+    for conv in convs:
+        if hasattr(conv, "kernel_size"):
+            field += step * (conv.kernel_size[0] - 1)
+            step *= conv.stride[0]
+    missing = g.op("Max", g.op("Neg", feats.size(1)) + field, 0)
+    shape = g.join(feats.size(0), missing, feats.size(2))
+    return g.concat(feats, g.op("Expand", 0.0, shape), axis=1)
 
 
 def _step(g: Graph, step: torch.nn.Module, x: Value) -> Value:

@@ -19,7 +19,8 @@ PRECISIONS = {
     "onnxruntime": ("float32", "int8"),
     "openvino": ("float32", "bfloat16", "int8"),
 }
-_GATE = ("log_threshold", "spike_extension")
+#: Inputs that have a default.
+_SETTINGS = ("log_threshold", "spike_extension", "level")
 
 
 class Scores(NamedTuple):
@@ -108,15 +109,18 @@ class OnnxRuntimeEngine:
         self._only_these = runtime.RunOptions()
         self._only_these.only_execute_path_to_fetches = True
 
-    def __call__(self, x: np.ndarray, lens: np.ndarray, **gate: np.ndarray) -> Scores:
+    def __call__(
+        self, x: np.ndarray, lens: np.ndarray, **settings: np.ndarray
+    ) -> Scores:
         """Score a batch.
 
         Args:
             x: Samples (B, S) or features (B, T_in, F), float32.
             lens: Lengths (B,) int64.
-            **gate: log_threshold () float32 and spike_extension () int64.
+            **settings: Of log_threshold () float32, spike_extension () int64 and
+                level () float32 those that the graph has.
         """
-        feed = {**dict(zip(self._inputs, (x, lens))), **gate}
+        feed = {**dict(zip(self._inputs, (x, lens))), **settings}
         found = self._session.run(self._outputs, feed, self._only_these)
         return _scores(dict(zip(self._outputs, found)))
 
@@ -132,12 +136,12 @@ class OpenVinoEngine:
         except RuntimeError as error:
             line = " ".join(str(error).split())[:200]
             raise ValueError(f"{file} cannot be loaded: {line}") from None
-        gate = _gate_as_inputs(openvino, model)
+        settings = _settings_as_inputs(openvino, model)
         names = [name for output in model.outputs for name in output.get_names()]
         self._outputs = [name for name in _OUTPUTS if name in names]
         model = openvino.Model(
             [model.output(name) for name in self._outputs],
-            [*model.get_parameters(), *gate],
+            [*model.get_parameters(), *settings],
             "kept frames",
         )
         hint = "bf16" if precision == "bfloat16" else "f32"
@@ -150,20 +154,24 @@ class OpenVinoEngine:
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
         self._request = core.compile_model(model, "CPU", options).create_infer_request()
-        self._inputs = [value.get_any_name() for value in model.inputs[:2]]
+        self._inputs = [value.get_any_name() for value in model.inputs]
+        self._inputs = [name for name in self._inputs if name not in _SETTINGS]
 
-    def __call__(self, x: np.ndarray, lens: np.ndarray, **gate: np.ndarray) -> Scores:
+    def __call__(
+        self, x: np.ndarray, lens: np.ndarray, **settings: np.ndarray
+    ) -> Scores:
         """Score a batch; as ONNX Runtime does."""
-        found = self._request.infer({**dict(zip(self._inputs, (x, lens))), **gate})
+        feed = {**dict(zip(self._inputs, (x, lens))), **settings}
+        found = self._request.infer(feed)
         return _scores({name: np.array(found[name]) for name in self._outputs})
 
 
-def _gate_as_inputs(openvino, model) -> List:
-    """Make the gate's settings inputs, which OpenVINO takes for constants."""
+def _settings_as_inputs(openvino, model) -> List:
+    """Make inputs of the settings, which OpenVINO takes for constants."""
     parameters = []
     for node in model.get_ops():
         name = node.get_friendly_name()
-        if node.get_type_name() == "Constant" and name in _GATE:
+        if node.get_type_name() == "Constant" and name in _SETTINGS:
             parameter = openvino.opset13.parameter([], node.get_element_type(), name)
             parameter.output(0).set_names({name})
             for target in node.output(0).get_target_inputs():

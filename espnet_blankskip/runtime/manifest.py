@@ -27,6 +27,7 @@ class Manifest:
         gate: ``gate_layers``, ``blank_threshold``, ``spike_extension``,
             ``conv_context`` and ``attn_context``; empty without a gate.
         waveform: Whether the graph takes samples, and not log-mel features.
+        batches: Whether the graph takes several utterances at a time.
         log_mel: The front-end, in the graph or before it, as options of `LogMel`.
         min_samples: Fewest samples that make a frame.
         frame_shift: Seconds from one encoder frame to the next.
@@ -53,6 +54,7 @@ class Manifest:
     volume: float
     tokens: List[str]
     tokenizer: Dict[str, Any]
+    batches: bool = True
     files: Dict[str, str] = field(default_factory=dict)
     versions: Dict[str, str] = field(default_factory=dict)
     format: int = FORMAT

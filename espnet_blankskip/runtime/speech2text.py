@@ -106,7 +106,7 @@ class ExportedSpeech2Text:
         self.sample_rate = self.front_end.sample_rate
         self.min_samples = manifest.min_samples
         self.clock = FrameClock(manifest.frame_shift, manifest.first_centre)
-        self.batch_size = _checked(batch_size)
+        self.batch_size = self._checked(batch_size)
         self._threshold = manifest.gate.get("blank_threshold")
         self._extension = manifest.gate.get("spike_extension")
         self.set_mode(mode)
@@ -243,7 +243,7 @@ class ExportedSpeech2Text:
         """
         if on_error not in ("raise", "return"):
             raise ValueError(f"on_error={on_error} must be raise or return")
-        size = self.batch_size if batch_size is None else _checked(batch_size)
+        size = self.batch_size if batch_size is None else self._checked(batch_size)
         results: Dict[int, Result] = {}
 
         def fail(i: int, error: BadAudio) -> None:
@@ -294,7 +294,7 @@ class ExportedSpeech2Text:
         padded = np.zeros((len(rows), lens.max(), *rows[0].shape[1:]), np.float32)
         for space, row in zip(padded, rows):
             space[: len(row)] = row
-        scores = self._run(padded, lens, **self._gate_inputs())
+        scores = self._run(padded, lens, **self._settings())
         spent = time.perf_counter() - begin
         frames = split_scores(
             scores.log_probs,
@@ -306,17 +306,22 @@ class ExportedSpeech2Text:
         )
         return frames, Spent(spent, spent)
 
-    def _gate_inputs(self) -> Dict[str, np.ndarray]:
-        if not self.can_skip:
-            return {}
-        threshold = NEVER if self.mode == "dense" else self._threshold
-        return dict(
-            log_threshold=np.array(math.log(threshold), np.float32),
-            spike_extension=np.array(self._extension, np.int64),
-        )
+    def _settings(self) -> Dict[str, np.ndarray]:
+        found = {}
+        if not self.manifest.batches:
+            found["level"] = np.array(1.0, np.float32)
+        if self.can_skip:
+            threshold = NEVER if self.mode == "dense" else self._threshold
+            found["log_threshold"] = np.array(math.log(threshold), np.float32)
+            found["spike_extension"] = np.array(self._extension, np.int64)
+        return found
 
-
-def _checked(batch_size: int) -> int:
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} must be at least 1")
-    return batch_size
+    def _checked(self, batch_size: int) -> int:
+        if batch_size < 1:
+            raise ValueError(f"batch_size={batch_size} must be at least 1")
+        if batch_size > 1 and not self.manifest.batches:
+            raise ValueError(
+                f"batch_size={batch_size}: this model was exported for sherpa-onnx's "
+                "way to hand over a waveform, which is one at a time"
+            )
+        return batch_size
