@@ -88,11 +88,10 @@ class Value:
         """Take an axis of length 1 away."""
         return self.graph.op("Squeeze", self, [axis])
 
-    def cut(self, axis: int, start: Operand, end: Operand) -> "Value":
+    def cut(self, axis: int, start: Operand, end: Operand, step: int = 1) -> "Value":
         """The part [start, end) of an axis; both may be values of shape (1,)."""
-        return self.graph.op(
-            "Slice", self, self.graph.join(start), self.graph.join(end), [axis]
-        )
+        start, end = self.graph.join(start), self.graph.join(end)
+        return self.graph.op("Slice", self, start, end, [axis], [step])
 
     def take(self, index: Operand, axis: int = 0) -> "Value":
         """Rows of an axis, by their numbers."""
@@ -120,10 +119,12 @@ class Graph:
 
     Args:
         name: Name of the graph.
+        int8: Whether products are to be computed in 8 bits where that is allowed.
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, int8: bool = False):
         self.name = name
+        self.int8 = int8
         self._nodes: List[onnx.NodeProto] = []
         self._initializers: Dict[str, onnx.TensorProto] = {}
         self._inputs: List[onnx.ValueInfoProto] = []
@@ -131,6 +132,7 @@ class Graph:
         self._constants: Dict[Any, Value] = {}
         self._scope: List[str] = []
         self._count = 0
+        self.remembered: Dict[str, Any] = {}  # by the name of what it was made from
 
     def enter(self, scope: str) -> "Graph":
         """Begin a scope, whose name the nodes within it carry; ``with`` ends it."""

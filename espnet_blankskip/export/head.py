@@ -7,7 +7,6 @@ from espnet_blankskip.export.modules import (
     affine,
     array,
     layer_norm,
-    linear,
     log_sigmoid,
 )
 from espnet_blankskip.factorized_ctc import FactorizedCTC
@@ -48,10 +47,12 @@ class Head:
         return g.concat(log_sigmoid(g, blank), labels, axis=1)
 
     def _outputs(self, states: Value, of: slice) -> Value:
-        return affine(self.g, self._weight[of], self._bias[of], states, "ctc_lo")
+        return affine(self.g, self._weight[of], self._bias[of], states, "ctc_lo", True)
 
 
 def own_gate(g: Graph, gate: BlankGate, states: Value) -> Value:
     """Log-probability of blank by a gate's own head: (R, D) -> (R,)."""
-    odds = linear(g, gate.linear, layer_norm(g, gate.norm, states), "gate")
+    states = layer_norm(g, gate.norm, states)
+    weight, bias = array(gate.linear.weight), array(gate.linear.bias)
+    odds = affine(g, weight, bias, states, "gate", True)
     return log_sigmoid(g, odds).squeeze(1)

@@ -29,6 +29,7 @@ def build_model(
     repeat: int = 1,
     level: Optional[float] = None,
     metadata: Optional[Dict[str, str]] = None,
+    int8: bool = False,
 ) -> onnx.ModelProto:
     """Write a model's encoder and CTC head into a graph.
 
@@ -42,6 +43,8 @@ def build_model(
         level: Of one waveform at a time, which is heard to its end: what samples
             are multiplied with, unless the caller says otherwise. None: a batch.
         metadata: Stored in the model.
+        int8: Compute the encoder's products in 8 bits. Gates, CTC head, attention
+            scores and front-end stay float32.
 
     Returns:
         The model. Inputs: features (N, T_in, F) or samples (N, S), their lengths
@@ -56,7 +59,7 @@ def build_model(
     Raises:
         CannotExport: naming the option that cannot be exported.
     """
-    g = Graph("blankskip")
+    g = Graph("blankskip", int8)
     if input_size is None:
         names, shape = ("speech", "speech_lens"), ["N", "S"]
     else:

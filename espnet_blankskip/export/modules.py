@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from espnet_blankskip.export.graph import Graph, Value
+from espnet_blankskip.export.quantized import quantized
 
 
 class CannotExport(ValueError):
@@ -30,9 +31,20 @@ def linear(g: Graph, module: torch.nn.Module, x: Value, name: str = "linear") ->
     return affine(g, weight, bias, x, name)
 
 
-def affine(g: Graph, weight, bias, x: Value, name: str) -> Value:
-    """Multiply rows (R, C) by a matrix (C', C) and add a vector (C',) or None."""
-    product = x @ g.weight(weight.T, f"{name}.weight")
+def affine(g: Graph, weight, bias, x: Value, name: str, exact: bool = False) -> Value:
+    """Multiply rows (R, C) by a matrix (C', C) and add a vector (C',) or None.
+
+    Args:
+        g: The graph.
+        weight, bias: numpy arrays.
+        x: The rows.
+        name: Of the weights.
+        exact: Compute in float32 in a graph of 8 bits, too.
+    """
+    if g.int8 and not exact:
+        product = quantized(g, x).product(weight.T, name)
+    else:
+        product = x @ g.weight(weight.T, f"{name}.weight")
     return product if bias is None else product + g.weight(bias, f"{name}.bias")
 
 
