@@ -3,6 +3,7 @@
 import shutil
 from argparse import Namespace
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
@@ -28,7 +29,7 @@ from espnet_blankskip.export.sherpa import (
     choose_loader,
 )
 from espnet_blankskip.export.tokens import check_tokens, token_lines
-from espnet_blankskip.runtime.manifest import MODELS, Manifest, sha256
+from espnet_blankskip.runtime.manifest import MODELS, Manifest, read_manifest, sha256
 from espnet_blankskip.version import __version__
 
 TOKENS = "tokens.txt"
@@ -63,6 +64,7 @@ def export_checkpoint(
     folder: Path,
     with_frontend: bool = False,
     for_sherpa: bool = False,
+    int8: bool = False,
     gate: Optional[Dict[str, Any]] = None,
 ) -> Exported:
     """Export a zoo tag, zip, folder or experiment.
@@ -72,6 +74,7 @@ def export_checkpoint(
         folder: A new folder, or an empty one.
         with_frontend: Begin the graph with the waveform.
         for_sherpa: Write what sherpa-onnx needs; see `sherpa`.
+        int8: Write a second graph, in 8 bits, beside the first.
         gate: Settings of the gate that differ from those of the checkpoint, by the
             names of ``set_gate``.
 
@@ -87,9 +90,9 @@ def export_checkpoint(
         raise FileExistsError(f"{folder} exists and is no empty folder")
     model, train_args, _ = load_checkpoint(source)
     set_gate(model, gate or {})
-    weights = open_checkpoint(source).model_file
+    weights = sha256(open_checkpoint(source).model_file)
     return export_model(
-        model, train_args, folder, source, sha256(weights), with_frontend, for_sherpa
+        model, train_args, folder, source, weights, with_frontend, for_sherpa, int8
     )
 
 
@@ -115,6 +118,7 @@ def export_model(
     source_sha256: str = "",
     with_frontend: bool = False,
     for_sherpa: bool = False,
+    int8: bool = False,
 ) -> Exported:
     """Export a model that is in memory.
 
@@ -123,7 +127,7 @@ def export_model(
         train_args: Its training arguments.
         folder: Where to write.
         source, source_sha256: Where it came from, for the manifest.
-        with_frontend, for_sherpa: As for `export_checkpoint`.
+        with_frontend, for_sherpa, int8: As for `export_checkpoint`.
 
     Raises:
         CannotExport: An option or part that graphs do not know.
@@ -137,7 +141,8 @@ def export_model(
     loader = choose_loader(log_mel, model.normalize) if for_sherpa else None
     waveform = with_frontend or (loader is not None and loader.waveform)
     features = Features(model, waveform)
-    graph = build_model(
+    build = partial(
+        build_model,
         model.encoder,
         model.ctc,
         features,
@@ -146,7 +151,9 @@ def export_model(
         level=USUAL_LEVEL if loader is OMNILINGUAL else None,
         metadata={} if loader is None else loader.metadata(len(model.token_list)),
     )
-    onnx.checker.check_model(graph)
+    graphs = {MODELS["float32"]: build()}
+    if int8:
+        graphs[MODELS["int8"]] = build(int8=True)
     manifest = _describe(
         model, train_args, log_mel, clock, source, source_sha256, waveform
     )
@@ -156,7 +163,9 @@ def export_model(
     bpemodel = getattr(train_args, "bpemodel", None)
     if bpemodel:
         shutil.copyfile(bpemodel, folder / manifest.tokenizer["bpemodel"])
-    onnx.save(graph, folder / MODELS["float32"])
+    for name, graph in graphs.items():
+        onnx.checker.check_model(graph)
+        onnx.save(graph, folder / name)
     lines = token_lines(model.token_list, manifest.tokenizer)
     (folder / TOKENS).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return Exported(folder, manifest.write(folder), loader)
@@ -198,6 +207,13 @@ def _describe(
         tokenizer=tokenizer,
         versions=versions(),
     )
+
+
+def remove_int8(folder: Path) -> None:
+    """Take the graph in 8 bits out of an exported folder."""
+    manifest = read_manifest(folder, [])
+    (folder / MODELS["int8"]).unlink()
+    manifest.write(folder)
 
 
 def versions() -> Dict[str, str]:

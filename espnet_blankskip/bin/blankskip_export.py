@@ -1,0 +1,152 @@
+"""``blankskip export CHECKPOINT --out DIR``; see ``espnet_blankskip.export``."""
+
+import argparse
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from espnet_blankskip.bin.recognition_options import layer_numbers
+from espnet_blankskip.terminal import quiet_import
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser."""
+    parser = argparse.ArgumentParser(
+        prog="blankskip export",
+        description="Write a checkpoint as one ONNX file that skips, with its tokens, "
+        "for ONNX Runtime, OpenVINO and sherpa-onnx.",
+    )
+    parser.add_argument(
+        "checkpoint", help="zip, folder, experiment folder, .pth file or zoo tag"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="new folder")
+    parser.add_argument(
+        "--with-frontend",
+        action="store_true",
+        help="begin the graph with the waveform instead of log-mel features",
+    )
+    parser.add_argument(
+        "--for",
+        dest="program",
+        choices=("sherpa-onnx",),
+        help="also write what this program's loaders read",
+    )
+    parser.add_argument(
+        "--quantize",
+        choices=("int8",),
+        help="write a second graph in 8 bits, and compare the two",
+    )
+    parser.add_argument(
+        "--audio",
+        nargs="+",
+        metavar="INPUT",
+        help="to compare them on: files, folders or a list .scp (sound made here)",
+    )
+    parser.add_argument("--text", metavar="FILE", help="transcripts, 'ID WORDS'")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="keep the 8-bit graph although it recognizes worse",
+    )
+    parser.add_argument("--threshold", type=float, metavar="P", help="as trained")
+    parser.add_argument("--spike-extension", type=int, metavar="N", help="as trained")
+    parser.add_argument(
+        "--gate-layers", type=layer_numbers, metavar="K,...", help="as trained"
+    )
+    parser.add_argument(
+        "--conv-context", choices=("stale", "zero", "packed"), help="as trained"
+    )
+    parser.add_argument("--attn-context", choices=("kept", "all"), help="as trained")
+    return parser
+
+
+def main(argv: List[str]) -> int:
+    """Export and say how to use the result.
+
+    Raises:
+        ValueError, OSError: An option, the checkpoint or audio cannot be used.
+    """
+    args = get_parser().parse_args(argv)
+    if (args.audio or args.text or args.force) and not args.quantize:
+        raise ValueError("--audio, --text and --force need --quantize")
+    package = import_export("espnet_blankskip.export.package")
+    folder = Path(args.out)
+    exported = package.export_checkpoint(
+        args.checkpoint,
+        folder,
+        with_frontend=args.with_frontend,
+        for_sherpa=args.program is not None,
+        int8=args.quantize is not None,
+        gate=dict(
+            blank_threshold=args.threshold,
+            spike_extension=args.spike_extension,
+            gate_layers=args.gate_layers,
+            conv_context=args.conv_context,
+            attn_context=args.attn_context,
+        ),
+    )
+    for name in exported.manifest.files:
+        print(f"{folder / name}: {(folder / name).stat().st_size / 1e6:.1f} MB")
+    status = 0
+    if args.quantize and not _quantization_is_good(folder, args):
+        package.remove_int8(folder)
+        status = 1
+    if exported.loader is not None:
+        print(f"sherpa-onnx, in Python ({exported.loader.note}):")
+        print("\n".join(f"  {line}" for line in exported.loader.python(str(folder))))
+        print(f"and on the command line:\n  {exported.loader.command(str(folder))}")
+    return status
+
+
+def _quantization_is_good(folder: Path, args) -> bool:
+    """Compare the two graphs, print it, and return whether to keep the folder."""
+    agreement = import_export("espnet_blankskip.export.agreement")
+    audio, references = listed_audio(args.audio), None
+    if args.text is not None:
+        from espnet_blankskip.kaldi.utterance_list import read_utterances
+
+        references = read_utterances(args.text)
+    if audio is None:
+        from espnet_blankskip.runtime.manifest import read_manifest
+        from espnet_blankskip.zoo.sound import made_sound
+
+        rate = read_manifest(folder, []).front_end.sample_rate
+        audio = [(f"made {n}", x) for n, x in enumerate(made_sound(rate, 4))]
+    found = agreement.compare_precisions(folder, audio, references)
+    kind = "" if args.audio else "sound made here, which is no speech: "
+    print(f"int8: {kind}{found}")
+    if found.good or not args.audio or args.force:
+        return True
+    print(
+        f"int8 loses more than {agreement.MAX_WER_LOSS} points of WER, or "
+        f"{agreement.MAX_TOKEN_CHANGE:g} % of the tokens without --text: only the "
+        "float32 graph is kept (--force keeps both)"
+    )
+    return False
+
+
+def listed_audio(inputs: Optional[List[str]]):
+    """(id, path) of audio on the command line; None where there is none."""
+    if inputs is None:
+        return None
+    from espnet_blankskip.transcripts.inputs import list_utterances
+
+    return [(u.utt_id, u.path) for u in list_utterances(inputs, (), True)]
+
+
+def import_export(module: str):
+    """Import a module that writes or runs graphs.
+
+    Raises:
+        ValueError: A package is missing; the message says how to install it.
+    """
+    try:
+        return quiet_import(module)
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        raise ValueError(
+            f"needs {_NEEDED[error.name]}: pip install 'espnet_blankskip[export]'"
+        ) from None
+
+
+_NEEDED: Dict[str, str] = {"onnx": "onnx", "onnxruntime": "onnxruntime"}
