@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
-from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.audio.bad_audio import BadAudio
 from espnet_blankskip.runtime import ExportedSpeech2Text
 
 #: Worsening that is allowed: points of WER where transcripts are given, else percent

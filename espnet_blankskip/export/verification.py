@@ -9,7 +9,6 @@ import numpy as np
 from espnet_blankskip.decoding.frame_scores import FrameScores
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.inference.batching import Window
-from espnet_blankskip.inference.window_scoring import score_windows
 from espnet_blankskip.runtime import ExportedSpeech2Text
 from espnet_blankskip.runtime.manifest import sha256
 from espnet_blankskip.zoo.archive import open_checkpoint
@@ -118,9 +117,10 @@ def _differences(ours, theirs, audio, found: Verification) -> Iterator[str]:
 
 
 def _compare(ours, theirs, windows, mode, name, found: Verification) -> Iterator[str]:
-    ours.set_mode(mode)
+    for recognizer in (ours, theirs):
+        recognizer.set_mode(mode)
     got, _ = ours.score_windows(windows)
-    want, _ = score_windows(theirs.asr_model, windows, mode)
+    want, _ = theirs.score_windows(windows)
     threshold = ours.manifest.gate.get("blank_threshold")
     for one, other in zip(got, want):
         found.frames += len(other.depth)
@@ -139,7 +139,8 @@ def _compare(ours, theirs, windows, mode, name, found: Verification) -> Iterator
                 f"{where}: frame {other.kept_index[frame]}: a log-probability differs "
                 f"by {error:.1e}, more than {TOLERANCE:.0e}"
             )
-    ours.set_mode(None)
+    for recognizer in (ours, theirs):
+        recognizer.set_mode(None)
 
 
 def _depth_difference(one: FrameScores, other: FrameScores, threshold) -> str:

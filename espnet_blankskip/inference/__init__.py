@@ -1,8 +1,8 @@
 """From recordings to transcripts, with a trained model in memory.
 
-``speech2text`` holds the recognizer. ``long_audio`` divides a recording into windows
-and joins them again, ``batching`` and ``window_scoring`` run the model over them, and
-``transcription`` makes words of the scores.
+``recognizer`` has the calls, and ``speech2text`` makes them with torch. ``long_audio``
+divides a recording into windows and joins them again, ``recordings`` and ``batching``
+bring them to what scores their frames, and ``transcription`` makes words of the scores.
 """
 
 import importlib

@@ -1,11 +1,13 @@
 """Score recordings window by window and batch by batch, whatever does the scoring."""
 
+import math
 from os import PathLike
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from espnet_blankskip.audio.reading import BadAudio, check_samples
+from espnet_blankskip.audio.bad_audio import BadAudio
+from espnet_blankskip.audio.reading import check_samples
 from espnet_blankskip.audio.stream import Audio, Speech
 from espnet_blankskip.decoding.frame_scores import FrameScores, Spent
 from espnet_blankskip.inference.batching import Window, batches
@@ -15,10 +17,15 @@ Fail = Callable[[int, BadAudio], None]
 ScoreWindows = Callable[[Sequence[Window]], Tuple[List[FrameScores], Spent]]
 
 
+class WindowsTooShort(Exception):
+    """The windows of a batch hold no encoder frame."""
+
+
 def default_name(speech: Speech, number: Optional[int] = None) -> str:
     """Return what errors call a recording that the caller gave no name."""
-    if isinstance(speech, (str, PathLike)):
-        return str(speech)
+    name = getattr(speech, "name", None) if hasattr(speech, "read") else speech
+    if isinstance(name, (str, PathLike)):
+        return str(name)
     return "utterance" if number is None else f"utterance {number}"
 
 
@@ -30,6 +37,7 @@ def score_recordings(
     fail: Fail,
     min_samples: int = 1,
     volume: float = 0.0,
+    mixed: bool = True,
 ) -> Iterator[Tuple[int, FrameScores, Spent]]:
     """Score recordings one after the other; a batch may hold the end of one and the
     beginning of the next.
@@ -43,18 +51,37 @@ def score_recordings(
             so far may have been yielded already.
         min_samples: Fewest samples that the model turns into a frame.
         volume: Peak that every window is scaled to; 0: as it is.
+        mixed: Whether a batch may hold different lengths.
 
     Yields:
         Number, scores and time of each window; a batch's time is shared out by
         length of audio.
     """
     windows = _windows(audios, windowing, fail, min_samples, volume)
-    for batch in batches(windows, batch_size):
-        scores, spent = score(batch)
+    for batch in batches(windows, batch_size, mixed):
+        try:
+            scores, spent = score(batch)
+        except WindowsTooShort as error:
+            for window in batch:
+                name = audios[window.recording].utt_id
+                fail(window.recording, BadAudio(name, f"too short: {error}"))
+            continue
         samples = sum(len(window.samples) for window in batch)
         for window, frames in zip(batch, scores):
             share = len(window.samples) / samples
+            frames = _of_audio(frames, window)
             yield window.recording, frames, Spent(*(share * s for s in spent))
+
+
+def _of_audio(scores: FrameScores, window: Window) -> FrameScores:
+    """Leave out the prompt, but for the first window's, and silence that was added."""
+    begin = scores.first if window.first == 0 else window.first
+    end = scores.end
+    if window.frames is not None:
+        end = min(end, window.first + window.frames)
+    if (begin, end) == (scores.first, scores.end):
+        return scores  # nothing to copy
+    return scores.between(begin, end)
 
 
 def _windows(
@@ -71,6 +98,10 @@ def _windows(
                 peak = np.abs(samples).max() if volume else 0.0
                 if peak > 0:
                     samples = samples * np.float32(volume / peak)
-                yield Window(i, first, samples)
+                if not windowing.fill:
+                    yield Window(i, first, samples)
+                    continue
+                frames = math.ceil(len(samples) / windowing.frame)
+                yield Window(i, first, windowing.filled(samples), frames)
         except BadAudio as error:
             fail(i, error)

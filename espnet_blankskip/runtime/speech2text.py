@@ -1,18 +1,17 @@
 """Recognize speech with an exported model: `BlankSkipSpeech2Text` without torch."""
 
-import itertools
+import copy
 import math
 import time
 from argparse import Namespace
-from operator import itemgetter
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from espnet_blankskip.audio.reading import BadAudio
-from espnet_blankskip.audio.stream import Audio, AudioReader, Speech
+from espnet_blankskip.audio.stream import AudioReader, Speech
 from espnet_blankskip.decoding.frame_scores import FrameScores, Spent, split_scores
+from espnet_blankskip.decoding.greedy import GreedySearch
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.search import build_search
 from espnet_blankskip.decoding.time_stamps import FrameClock
@@ -20,20 +19,20 @@ from espnet_blankskip.gate_options import check_gate_options
 from espnet_blankskip.inference.batching import Window
 from espnet_blankskip.inference.detokenization import token_writer
 from espnet_blankskip.inference.long_audio import Windowing
-from espnet_blankskip.inference.recordings import default_name, score_recordings
+from espnet_blankskip.inference.recognizer import (
+    OVERLAP_SECONDS,
+    WINDOW_SECONDS,
+    Recognizer,
+)
 from espnet_blankskip.inference.transcription import Transcriber
 from espnet_blankskip.runtime.engines import check_engine, open_engine
 from espnet_blankskip.runtime.manifest import MODELS, read_manifest
 
-WINDOW_SECONDS = 30.0
-OVERLAP_SECONDS = 4.0
 #: A probability that no frame has, so that none is skipped.
 NEVER = 2.0
 
-Result = Union[Recognition, BadAudio]
 
-
-class ExportedSpeech2Text:
+class ExportedSpeech2Text(Recognizer):
     """Recognition with a model that ``blankskip export`` wrote.
 
     The same calls, options and results as those of ``BlankSkipSpeech2Text``, except
@@ -104,9 +103,10 @@ class ExportedSpeech2Text:
         self.num_layers = manifest.num_layers
         self.front_end = manifest.front_end
         self.sample_rate = self.front_end.sample_rate
-        self.min_samples = manifest.min_samples
+        self.min_samples, self.volume = manifest.min_samples, manifest.volume
+        self.mixes_lengths = True
         self.clock = FrameClock(manifest.frame_shift, manifest.first_centre)
-        self.batch_size = self._checked(batch_size)
+        self.batch_size = self.checked_batch_size(batch_size)
         self._threshold = manifest.gate.get("blank_threshold")
         self._extension = manifest.gate.get("spike_extension")
         self.set_mode(mode)
@@ -207,85 +207,17 @@ class ExportedSpeech2Text:
         check_gate_options(threshold, extension)
         self._threshold, self._extension = float(threshold), int(extension)
 
-    def __call__(
-        self,
-        speech: Union[Speech, Sequence[Speech]],
-        rate: Optional[int] = None,
-        utt_id: Optional[str] = None,
-    ) -> Union[Recognition, List[Recognition]]:
-        """Recognize one recording, or a list of them; see ``BlankSkipSpeech2Text``.
-
-        Raises:
-            BadAudio: The audio cannot be used; the message says why.
-        """
-        if isinstance(speech, (list, tuple)):
-            return self.batch_decode(speech, rate=rate)
-        name = utt_id or default_name(speech)
-        return self.batch_decode([speech], utt_ids=[name], rate=rate)[0]
-
     def best_path(self, speech: Speech, rate: Optional[int] = None) -> Recognition:
-        """Recognize one utterance (the name of ESPnet's greedy CTC search)."""
-        return self(speech, rate)
-
-    def batch_decode(
-        self,
-        speeches: Sequence[Speech],
-        batch_size: Optional[int] = None,
-        utt_ids: Optional[Sequence[str]] = None,
-        rate: Optional[int] = None,
-        on_error: str = "raise",
-    ) -> List[Result]:
-        """Recognize a list of recordings; see ``BlankSkipSpeech2Text``.
-
-        Raises:
-            BadAudio: One of them cannot be used, with ``on_error="raise"``.
-            ValueError: `batch_size` is below 1, or another `on_error`.
-        """
-        if on_error not in ("raise", "return"):
-            raise ValueError(f"on_error={on_error} must be raise or return")
-        size = self.batch_size if batch_size is None else self._checked(batch_size)
-        results: Dict[int, Result] = {}
-
-        def fail(i: int, error: BadAudio) -> None:
-            if on_error == "raise":
-                raise error
-            results[i] = error
-
-        audios: Dict[int, Audio] = {}
-        for i, speech in enumerate(speeches):
-            name = utt_ids[i] if utt_ids else default_name(speech, i)
-            try:
-                audios[i] = self.reader.open(speech, rate, name)
-            except BadAudio as error:
-                fail(i, error)
-        order = list(audios)
-        if size > 1:
-            order.sort(key=lambda i: audios[i].seconds)
-        scored = score_recordings(
-            self.score_windows,
-            {i: audios[i] for i in order},
-            self.windowing,
-            size,
-            fail,
-            self.min_samples,
-            self.manifest.volume,
-        )
-        for i, windows in itertools.groupby(scored, key=itemgetter(0)):
-            result = self._transcribe((w[1:] for w in windows), audios[i].seconds)
-            results.setdefault(i, result)  # unless its audio turned out to be bad
-        return [results[i] for i in range(len(speeches))]
+        """Take the best label of every frame, whatever search was asked for."""
+        plain = copy.copy(self)
+        plain._transcribe = copy.copy(self._transcribe)
+        plain._transcribe.search, plain._transcribe.nbest = GreedySearch(), 1
+        return plain(speech, rate)
 
     def score_windows(
         self, windows: Sequence[Window]
     ) -> Tuple[List[FrameScores], Spent]:
-        """Run the graph on one batch.
-
-        Args:
-            windows: Stretches of speech.
-
-        Returns:
-            Scores of each window's frames, and the time for all of them.
-        """
+        """Run the graph on one batch; see `Recognizer`."""
         begin = time.perf_counter()
         rows = [window.samples for window in windows]
         if not self.manifest.waveform:
@@ -316,12 +248,15 @@ class ExportedSpeech2Text:
             found["spike_extension"] = np.array(self._extension, np.int64)
         return found
 
-    def _checked(self, batch_size: int) -> int:
-        if batch_size < 1:
-            raise ValueError(f"batch_size={batch_size} must be at least 1")
+    def checked_batch_size(self, batch_size: int) -> int:
+        """Return it.
+
+        Raises:
+            ValueError: It is out of its range.
+        """
         if batch_size > 1 and not self.manifest.batches:
             raise ValueError(
                 f"batch_size={batch_size}: this model was exported for sherpa-onnx's "
                 "way to hand over a waveform, which is one at a time"
             )
-        return batch_size
+        return super().checked_batch_size(batch_size)
