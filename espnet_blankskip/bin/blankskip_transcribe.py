@@ -14,6 +14,7 @@ from espnet_blankskip.bin.recognition_options import (
     recognition_options,
 )
 from espnet_blankskip.transcripts.inputs import Utterance, list_utterances
+from espnet_blankskip.transcripts.recognizers import ENGINES
 from espnet_blankskip.transcripts.records import Outcome
 from espnet_blankskip.transcripts.run import CannotWrite, Run
 from espnet_blankskip.transcripts.writers import FORMATS, open_writer
@@ -64,8 +65,16 @@ def get_parser() -> argparse.ArgumentParser:
         "--lm-weight", type=float, default=0.5, metavar="W", help="its weight (0.5)"
     )
     parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="what runs the model: torch for checkpoints, the others for folders that "
+        "blankskip export wrote (torch, onnxruntime)",
+    )
+    parser.add_argument(
+        "--precision",
         "--dtype",
-        choices=("float32", "float64", "bfloat16"),
+        dest="dtype",
+        choices=("float32", "float64", "bfloat16", "int8"),
         default="float32",
         help="arithmetic (float32)",
     )
@@ -127,6 +136,7 @@ def _decode(
         return iter(())
     options = dict(
         recognition_options(args),
+        engine=args.engine,
         dtype=args.dtype,
         beam_size=args.beam,
         nbest=args.nbest,

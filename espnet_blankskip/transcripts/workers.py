@@ -128,11 +128,8 @@ def _serve(pipe: Connection, model: str, options: Dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     warnings.filterwarnings("ignore", category=FutureWarning)  # inside ESPnet
     say_warnings_to(lambda message: pipe.send((_WARNING, message)))
-    import torch
-
-    torch.set_num_threads(1)
     try:
-        decoder = Decoder(model, options)
+        decoder = Decoder(model, options, threads=1)
     except (ValueError, OSError) as error:
         pipe.send((_REFUSED, str(error)))
         return
