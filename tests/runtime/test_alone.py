@@ -6,10 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "export"))
-
-from speaking_experiment import (  # noqa: E402
+from speaking_experiment import (
     SPEECH,
     needs_speech,
     write_speaking_experiment,

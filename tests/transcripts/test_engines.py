@@ -1,13 +1,7 @@
 """``blankskip transcribe`` runs checkpoints and exported models alike."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "export"))
-
-from speaking_experiment import (  # noqa: E402
+from speaking_experiment import (
     SPEECH,
     needs_speech,
     write_speaking_experiment,

@@ -14,7 +14,7 @@ from tiny_experiment import build_model, train_config
 
 from espnet_blankskip.audio.log_mel import LogMel
 
-SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "shared" / "data" / "samples"
 SPEECH = [SAMPLES / f"61-70968-000{n}.flac" for n in range(3)]
 needs_speech = pytest.mark.skipif(
     not SPEECH[0].is_file(), reason=f"needs real speech in {SAMPLES}"
