@@ -1,5 +1,7 @@
 """Exported encoder and CTC head in each engine and precision, against ESPnet's encoder.
 
+"torch" is the plugin's own accelerated encoder, which exports have to beat.
+
 ESPnet's encoder and argmax over its CTC head in torch, as installed, is the measure.
 The exported model has the same weights, and a factorized head; its threshold is set so
 that the given share of the frames is kept. Before anything is timed, each engine has to
@@ -11,6 +13,7 @@ same run, by torch, oneDNN or the engine; "of limit" is how much of that was rea
 """
 
 import argparse
+import copy
 import dataclasses
 import math
 import statistics
@@ -39,11 +42,13 @@ from benchmarks.timing import (
     interleaved,
     median_ratio,
 )
+from espnet_blankskip.acceleration import accelerate
+from espnet_blankskip.encoders.options import CONV_CONTEXTS
 from espnet_blankskip.export.graph import Graph
 from espnet_blankskip.export.model import build_model
 from espnet_blankskip.export.modules import affine
 from espnet_blankskip.factorized_ctc import FactorizedCTC
-from espnet_blankskip.runtime.engines import PRECISIONS, open_engine
+from espnet_blankskip.runtime.engines import PRECISIONS, Scores, open_engine
 from espnet_blankskip.runtime.manifest import MODELS
 from espnet_blankskip.upstream import CTC
 from espnet_blankskip.zoo.cost import encoder_cost
@@ -52,6 +57,7 @@ from espnet_blankskip.zoo.cost import encoder_cost
 TOLERANCE = {"float32": 1e-3, "bfloat16": None, "int8": None}
 COLUMNS = ["engine", "precision", "audio", "kept", "stock [s]", "time [s]", "speed-up"]
 COLUMNS += ["limit", "of limit"]
+WAYS = {"torch": ("float32", "bfloat16"), **PRECISIONS}
 REPEATS = 5
 LOWEST = 0.6  # blank probability at which the smallest share is kept
 
@@ -66,14 +72,14 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--heads", type=int, help="default: width / 64")
     parser.add_argument("--gate", type=int, default=6)
     parser.add_argument("--vocabulary", type=int, default=5000)
-    parser.add_argument("--conv-context", choices=("stale", "zero"), default="stale")
+    parser.add_argument("--conv-context", choices=CONV_CONTEXTS, default="stale")
     parser.add_argument("--attn-context", choices=("kept", "all"), default="kept")
     parser.add_argument("--seconds", type=float, nargs="+", default=[10, 20])
     parser.add_argument("--keep", type=float, nargs="+", default=[0.3, 1.0])
     parser.add_argument(
         "--ways",
         nargs="+",
-        default=[f"{e}-{p}" for e, having in PRECISIONS.items() for p in having],
+        default=[f"{e}-{p}" for e, having in WAYS.items() for p in having],
         metavar="ENGINE-PRECISION",
         help="such as onnxruntime-int8 (all)",
     )
@@ -128,7 +134,10 @@ def measure(args) -> List[Dict[str, str]]:
             onnx.save(model, Path(folder) / MODELS["int8" if int8 else "float32"])
         for way in args.ways:
             engine, precision = way.split("-")
-            ways[way] = open_engine(Path(folder), engine, precision, 1)
+            if engine == "torch":
+                ways[way] = TorchEngine(gated, head, precision)
+            else:
+                ways[way] = open_engine(Path(folder), engine, precision, 1)
         for seconds in args.seconds:
             feats, lens = utterances([seconds])
             times, kept = time_ways(args, stock, gated, head, ways, feats, lens)
@@ -139,6 +148,22 @@ def measure(args) -> List[Dict[str, str]]:
                         {**row, **speeds(args, stock, way, keep, lens, times, spent)}
                     )
     return rows
+
+
+class TorchEngine:
+    """The plugin's accelerated encoder, called as an engine is."""
+
+    def __init__(self, encoder, head, precision: str):
+        model = copy.deepcopy(GreedyModel(encoder, head))
+        self.model = accelerate(model, precision)
+
+    def __call__(self, x, lens, log_threshold, spike_extension) -> Scores:
+        encoder, ctc = self.model.encoder, self.model.ctc
+        encoder.set_gate(math.exp(log_threshold), int(spike_extension))
+        encoded = encoder.encode_frames(*map(torch.from_numpy, (x, lens)), ctc)
+        log_probs = ctc.log_softmax(encoded.states[encoded.kept].unsqueeze(0))[0]
+        depth, blank = encoded.depth.numpy(), encoded.blank_logp.numpy()
+        return Scores(log_probs.numpy(), depth, lens, blank)
 
 
 def set_blank(encoder, head: FactorizedCTC, smallest: float) -> None:
