@@ -43,9 +43,8 @@ def assert_same_recognition(got, want):
         np.testing.assert_allclose(got.blank_prob, want.blank_prob, atol=1e-4)
 
 
-@pytest.mark.parametrize("waveform", [False, True], ids=["features", "waveform"])
 @pytest.mark.parametrize("case", [*FRONT_ENDS, "global_mvn", "norm_vars", "volume"])
-def test_runtime_hears_what_torch_hears(case, waveform, tmp_path):
+def test_runtime_hears_what_torch_hears(case, tmp_path):
     options = dict(frontend_conf=FRONT_ENDS.get(case))
     if case == "global_mvn":
         options.update(global_mvn(tmp_path))
@@ -54,16 +53,15 @@ def test_runtime_hears_what_torch_hears(case, waveform, tmp_path):
     if case == "volume":
         options["speech_volume_normalize"] = 0.5
     checkpoint = write_speaking_experiment(tmp_path / "exp", factorized=True, **options)
-    export_checkpoint(str(checkpoint), tmp_path / "out", with_frontend=waveform)
-    want = BlankSkipSpeech2Text(None, checkpoint, fast=False)
-    got = ExportedSpeech2Text(tmp_path / "out")
-    for path in SPEECH[:2]:
-        assert_same_recognition(got(path), want(path))
-    recognized = got.batch_decode(SPEECH, batch_size=3)
-    for one, alone in zip(recognized, want.batch_decode(SPEECH)):
-        assert_same_recognition(one, alone)
-    assert 0.1 < recognized[0].kept_ratio < 0.9
-    assert recognized[0].text
+    want = BlankSkipSpeech2Text(None, checkpoint, fast=False).batch_decode(SPEECH)
+    assert 0.1 < want[0].kept_ratio < 0.9 and want[0].text
+    for waveform in (False, True):
+        out = tmp_path / f"waveform_{waveform}"
+        export_checkpoint(str(checkpoint), out, with_frontend=waveform)
+        got = ExportedSpeech2Text(out)
+        assert_same_recognition(got(SPEECH[0]), want[0])
+        for one, alone in zip(got.batch_decode(SPEECH, batch_size=3), want):
+            assert_same_recognition(one, alone)
 
 
 def test_manifest_names_source_gate_versions_and_files(tmp_path):

@@ -134,12 +134,18 @@ def assert_naive_parity(encoder, frames=58, factorized=False, engine="onnxruntim
 @pytest.mark.parametrize("factorized", [False, True], ids=["plain", "factorized"])
 @pytest.mark.parametrize("gates,extension", [([2], 1), ([2, 4], 0)])
 @pytest.mark.parametrize(
-    "conv,attn", list(itertools.product(["stale", "zero", "packed"], ["kept", "all"]))
+    "name,conv,attn",
+    [
+        *itertools.product(
+            ("conformer", "e_branchformer"),
+            ("stale", "zero", "packed"),
+            ("kept", "all"),
+        ),
+        # a transformer has no convolution
+        *itertools.product(("transformer",), ("stale",), ("kept", "all")),
+    ],
 )
-@pytest.mark.parametrize("name", ENCODERS)
 def test_graph_is_the_definition(name, conv, attn, gates, extension, factorized):
-    if name == "transformer" and conv != "stale":
-        pytest.skip("a transformer has no convolution")
     encoder = make(
         name,
         conv_context=conv,
@@ -171,18 +177,17 @@ def test_openvino_computes_the_same(name):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("lengths", [(83, 31, 58), (7, 12), (120, 7)])
 @pytest.mark.parametrize("name", ENCODERS)
-def test_padding_changes_nothing_in_a_batch(name, lengths, engine):
+def test_padding_changes_nothing_in_a_batch(name, engine):
     pytest.importorskip(engine)
     encoder = make(name, spike_extension=0)
-    feats, lens = make_feats(*lengths)
-    ctc = splitting_ctc(encoder, feats, lens, factorized=True)
-    padding = torch.arange(feats.size(1)) >= lens.unsqueeze(1)
-    feats[padding] = 50.0
-    got = ENGINES[engine](export(encoder, ctc))(feats.float(), lens)
-    want = torch_outputs(encoder, ctc, feats, lens)
-    assert_same(got, *want)
+    ctc = splitting_ctc(encoder, *make_feats(83, 31, 58), factorized=True)
+    run = ENGINES[engine](export(encoder, ctc))
+    for lengths in ((83, 31, 58), (7, 12), (120, 7)):
+        feats, lens = make_feats(*lengths)
+        feats[torch.arange(feats.size(1)) >= lens.unsqueeze(1)] = 50.0
+        want = torch_outputs(encoder, ctc, feats, lens)
+        assert_same(run(feats.float(), lens), *want)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -232,6 +237,26 @@ def test_one_file_serves_every_threshold_and_extension():
         kept.add(len(want[0]))
         assert_same(got, *want)
     assert len(kept) > 2
+
+
+@pytest.mark.parametrize(
+    "case", [*(f"{name}-conv2d" for name in ENCODERS), *INPUT_LAYERS]
+)
+def test_8_bits_are_near_the_definition(case):
+    name, layer = case.split("-")
+    encoder = make(name, input_layer=layer)
+    feats, lens = make_feats(INPUT_LAYERS.get(case, 83), 20)
+    ctc = make_ctc(factorized=True)
+    with torch.no_grad():
+        ctc.ctc_lo.bias[0] -= 40.0  # everything is kept, so that frames compare
+    model = build_model(encoder, ctc, input_size=FEATS, int8=True)
+    products = [node for node in model.graph.node if node.op_type == "MatMulInteger"]
+    assert len(products) > 5 * encoder.num_blocks
+    got = open_in_onnxruntime(model)(feats.float(), lens)
+    log_probs, depth = torch_outputs(encoder, ctc, feats, lens)
+    assert np.array_equal(got["depth"], depth)
+    error = np.abs(got["kept_log_probs"] - log_probs)[:, 1:]
+    assert 0 < error.mean() < 0.1 * log_probs[:, 1:].std()
 
 
 @pytest.mark.parametrize("name", ENCODERS)
