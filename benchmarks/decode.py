@@ -23,7 +23,7 @@ from espnet_blankskip.audio.reading import read_audio
 from espnet_blankskip.decoding.greedy import greedy_on_full_output
 from espnet_blankskip.evaluation.scoring import score_texts
 from espnet_blankskip.inference import BlankSkipSpeech2Text
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.kaldi.lists import read_table
 
 COLUMNS = ["decoding", "WER %", "RTF", "speed-up"]
 
@@ -133,10 +133,10 @@ def read_set(folder: Path, rate: int, number: int, join: Optional[float]):
     Returns:
         Samples and transcripts.
     """
-    texts = read_utterances(folder / "text")
+    texts = read_table(folder / "text")
     speech, references = [], []
     whole = True  # whether the last one is long enough
-    for name, path in read_utterances(folder / "wav.scp").items():
+    for name, path in read_table(folder / "wav.scp").items():
         samples = read_audio(path, name, rate)
         if whole and len(speech) == number:
             break

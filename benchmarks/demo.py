@@ -5,7 +5,7 @@ from pathlib import Path
 
 import soundfile
 
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.kaldi.lists import read_table
 
 RECIPE = Path("egs2_recipe/asr1")
 EXPERIMENT = RECIPE / "exp/asr_train_asr_fsdd_blankskip_conformer_raw_word"
@@ -32,7 +32,7 @@ def demo_is_missing(args) -> bool:
 
 def write_speech(wav_scp: Path, minutes: float, file: Path) -> None:
     """String recordings together, over and over, to a length; never all in memory."""
-    paths = [Path(p) for p in read_utterances(wav_scp).values()]
+    paths = [Path(p) for p in read_table(wav_scp).values()]
     paths = [p if p.is_absolute() else RECIPE / p for p in paths]
     rate = soundfile.info(paths[0]).samplerate
     missing, number = round(minutes * 60 * rate), 0

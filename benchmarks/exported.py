@@ -43,11 +43,11 @@ from benchmarks.timing import (
     median_ratio,
 )
 from espnet_blankskip.acceleration import accelerate
-from espnet_blankskip.encoders.options import CONV_CONTEXTS
 from espnet_blankskip.export.graph import Graph
 from espnet_blankskip.export.model import build_model
 from espnet_blankskip.export.modules import affine
 from espnet_blankskip.factorized_ctc import FactorizedCTC
+from espnet_blankskip.gate_options import CONV_CONTEXTS
 from espnet_blankskip.runtime.engines import PRECISIONS, Scores, open_engine
 from espnet_blankskip.runtime.manifest import MODELS
 from espnet_blankskip.upstream import CTC
@@ -159,7 +159,10 @@ class TorchEngine:
 
     def __call__(self, x, lens, log_threshold, spike_extension) -> Scores:
         encoder, ctc = self.model.encoder, self.model.ctc
-        encoder.set_gate(math.exp(log_threshold), int(spike_extension))
+        encoder.set_gate(
+            blank_threshold=math.exp(log_threshold),
+            spike_extension=int(spike_extension),
+        )
         encoded = encoder.encode_frames(*map(torch.from_numpy, (x, lens)), ctc)
         log_probs = ctc.log_softmax(encoded.states[encoded.kept].unsqueeze(0))[0]
         depth, blank = encoded.depth.numpy(), encoded.blank_logp.numpy()
@@ -189,7 +192,7 @@ def time_ways(args, stock, gated, head, ways, feats, lens):
                 spike_extension=np.array(0),
             )
             runs[way, keep] = partial(run, x, size, **settings)
-            gated.set_gate(threshold, 0)
+            gated.set_gate(blank_threshold=threshold, spike_extension=0)
             check(way, runs[way, keep](), gated.encode_frames(feats, lens, head), head)
             depth = runs[way, keep]().depth
             kept[way, keep] = (depth == args.layers).mean()

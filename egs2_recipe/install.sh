@@ -2,7 +2,8 @@
 # Put the recipe into an ESPnet checkout, where run.sh hands its work to asr.sh.
 #
 # usage: egs2_recipe/install.sh [--force] ESPNET_ROOT CORPUS [FOLDER]
-#   CORPUS   as for run.sh --corpus: mini_an4, librispeech_100, lhotse:NAME, ...
+#   CORPUS   as for run.sh --corpus: mini_an4, librispeech_100, lhotse:NAME, ...;
+#            any other name is for own data, in data/ of the recipe
 #   FOLDER   the recipe becomes egs2/CORPUS/FOLDER (default: asr1)
 #   --force  where that exists already: move it to FOLDER.before_blankskip. Also take
 #            a checkout of an ESPnet version that the plugin was not tested with.
@@ -21,7 +22,7 @@ if [ "${1:-}" = --force ]; then
     shift
 fi
 if [ $# -lt 2 ] || [ $# -gt 3 ] || [[ "$1" == -* ]]; then
-    sed -n '4,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '4,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 root=$1
@@ -83,4 +84,11 @@ mv "${partial}" "${recipe}"
 echo "install.sh: made ${recipe}"
 echo "Next, in the Python environment of that checkout:"
 echo "  pip install '${plugin}[recipe]'    # ESPnet stays as it is"
-echo "  cd ${recipe} && ./run.sh --corpus $2"
+case "$2" in
+    fsdd | mini_an4 | an4 | mini_librispeech | librispeech | librispeech_100 | aishell \
+        | synthetic | lhotse:*)
+        echo "  cd ${recipe} && ./run.sh --corpus $2" ;;
+    *)
+        echo "  cd ${recipe}, make data/SET with wav.scp and text for each set, then"
+        echo "  ./run.sh --corpus own --train_set A --valid_set B --test_sets 'C D'" ;;
+esac

@@ -21,6 +21,9 @@ Runs an ESPnet command with the blankskip encoders and model registered, e.g.
   python -m espnet_blankskip -m espnet2.bin.asr_train --config conf/train.yaml ...
 """
 
+# what ESPnet leaves to extras and finds out late: scoring, pictures of attention
+_LATER_NEEDS = {"espnet2.bin.asr_train": ("editdistance", "matplotlib")}
+
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run the module, script or code named in ``argv`` (default: ``sys.argv[1:]``)."""
@@ -52,6 +55,13 @@ def _run_module(name: str, args: List[str]) -> int:
     if not _module_exists(name):
         print(f"espnet_blankskip: no module named {name}", file=sys.stderr)
         return 2
+    missing = [n for n in _LATER_NEEDS.get(name, ()) if not _module_exists(n)]
+    if missing:
+        print(
+            f"espnet_blankskip: warning: {name} will ask for {' and '.join(missing)} "
+            "after the first epoch: pip install 'espnet[asr,train]'",
+            file=sys.stderr,
+        )
     # A spawned child starts with its parent's main module, but not with one called
     # "x.__main__"; under the package's name it does, and so registers the plugin.
     sys.modules["__main__"].__spec__ = importlib.util.find_spec("espnet_blankskip")

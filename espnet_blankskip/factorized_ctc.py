@@ -9,12 +9,18 @@ so that a gate costs one dot product per frame, and labels only need to be score
 the frames that are kept.
 """
 
+from typing import Optional
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from espnet_blankskip.gate import exact
 from espnet_blankskip.upstream import CTC
+
+# A trained plain head loses far less than this share of its factorized loss when it
+# is read as what it is; a random or factorized one loses more, not less.
+PLAIN_SHARE = 0.5
 
 
 def compose_log_probs(logits: Tensor) -> Tensor:
@@ -37,14 +43,19 @@ def compose_log_probs(logits: Tensor) -> Tensor:
 class FactorizedCTC(CTC):
     """ESPnet's CTC head with the factorized reading of its outputs.
 
-    Same parameters (``ctc_lo``), same methods; only ``ctc_type: builtin``.
+    Same parameters (``ctc_lo``), same methods; only ``ctc_type: builtin``. Nothing in
+    a file tells how a head's weights want to be read, so the first loss with new ones
+    tells: those of a trained plain head, as ``--init_param`` may bring them, are
+    refused.
 
     Raises:
-        ValueError: if ``ctc_type`` is another one.
+        ValueError: if ``ctc_type`` is another one; and from the loss, if the weights
+            are a trained plain head's.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        self._reading_is_checked = False
         if self.ctc_type != "builtin":
             raise ValueError(
                 f"factorized_ctc needs ctc_conf ctc_type=builtin, not {self.ctc_type}"
@@ -55,7 +66,8 @@ class FactorizedCTC(CTC):
         """Make a factorized head with a plain head's options and its own parameters.
 
         The weights are shared as they are: read in the factorized way they mean
-        something else, so a trained plain head has to be converted or re-trained.
+        something else, so a trained plain head has to be converted first
+        (``blankskip convert --factorized``); the loss refuses it.
         """
         head = cls(
             odim=ctc.ctc_lo.out_features,
@@ -82,10 +94,32 @@ class FactorizedCTC(CTC):
         Returns:
             Loss averaged over the batch (), or per utterance divided by the batch
             size (B,) where ``reduce`` is off, as ESPnet has it.
+
+        Raises:
+            ValueError: if the weights are a trained plain head's.
         """
         log_probs = compose_log_probs(th_pred)
         loss = self.ctc_loss(log_probs, th_target, th_ilen, th_olen) / th_pred.size(1)
+        if not self._reading_is_checked:
+            plain = exact(th_pred.detach()).log_softmax(-1)
+            plain_loss = self.ctc_loss(plain, th_target, th_ilen, th_olen)
+            self._check_reading(float(loss.detach().sum()), float(plain_loss.mean()))
         return loss.sum() if self.reduce else loss
+
+    def _check_reading(self, factorized_loss: float, plain_loss: float) -> None:
+        if plain_loss < PLAIN_SHARE * factorized_loss:
+            raise ValueError(
+                "factorized_ctc=true cannot read a CTC head that was trained as a "
+                f"plain one (loss {factorized_loss:.1f}; read as plain "
+                f"{plain_loss:.1f}): start from what `blankskip convert --factorized` "
+                "makes of the checkpoint, or leave the head out of --init_param "
+                "(FILE:::ctc)"
+            )
+        self._reading_is_checked = True
+
+    def _load_from_state_dict(self, *args):
+        super()._load_from_state_dict(*args)
+        self._reading_is_checked = False
 
     def log_softmax(self, hs_pad: Tensor) -> Tensor:
         """Log-probabilities: (B, T, D) -> (B, T, V)."""
@@ -101,14 +135,20 @@ class FactorizedCTC(CTC):
 
     def blank_logp(self, hs_pad: Tensor) -> Tensor:
         """Log-probability of blank in O(D) per frame: (..., D) -> (...)."""
-        return F.logsigmoid(exact(F.linear(hs_pad, *self._rows(0, 1)))).squeeze(-1)
+        return F.logsigmoid(exact(self._outputs(hs_pad, 0, 1))).squeeze(-1)
 
     def label_logp(self, hs_pad: Tensor) -> Tensor:
         """Log-probability of each label, given a label: (..., D) -> (..., V-1).
 
         Column k-1 is label k.
         """
-        return F.log_softmax(exact(F.linear(hs_pad, *self._rows(1, None))), dim=-1)
+        return F.log_softmax(exact(self._outputs(hs_pad, 1, None)), dim=-1)
 
-    def _rows(self, start, stop):
-        return self.ctc_lo.weight[start:stop], self.ctc_lo.bias[start:stop]
+    def _outputs(self, hs_pad: Tensor, start: int, stop: Optional[int]) -> Tensor:
+        """Some of the outputs z: (..., D) -> (..., stop - start)."""
+        linear = self.ctc_lo
+        accelerated = hasattr(linear, "outputs_from")
+        if type(linear).forward is not torch.nn.Linear.forward and not accelerated:
+            # a quantized or adapted layer's outputs are not its weight's rows alone
+            return linear(hs_pad)[..., start:stop]
+        return F.linear(hs_pad, linear.weight[start:stop], linear.bias[start:stop])

@@ -8,18 +8,6 @@ import math
 
 import torch
 
-from espnet_blankskip.gate_options import check_gate_options, is_count
-
-__all__ = [
-    "BlankGate",
-    "blank_log_prob",
-    "check_gate_options",
-    "exact",
-    "is_count",
-    "keep_frames",
-    "widen",
-]
-
 
 def exact(values: torch.Tensor) -> torch.Tensor:
     """Values in float32 or wider.

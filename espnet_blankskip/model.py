@@ -1,7 +1,9 @@
 """``model: blankskip``: ESPnet's ASR model with factorized CTC and distillation."""
 
+import contextlib
 import logging
-from typing import Dict, Optional
+from contextvars import ContextVar
+from typing import Dict, Iterator, List, Optional
 
 import torch
 from torch import Tensor
@@ -16,10 +18,23 @@ from espnet_blankskip.distillation import (
     select_frames,
 )
 from espnet_blankskip.encoders import EncodedFrames
+from espnet_blankskip.encoders.training_progress import computing_loss
 from espnet_blankskip.factorized_ctc import FactorizedCTC
 from espnet_blankskip.upstream import ESPnetASRModel, force_gatherable, make_pad_mask
 
 logger = logging.getLogger(__name__)
+# what `encode` returned since the `forward` around it began, if there is one
+_ENCODED: ContextVar[Optional[List]] = ContextVar("encoded", default=None)
+
+
+@contextlib.contextmanager
+def _noting_encoded() -> Iterator[List]:
+    """Within it, the results of `encode` are added to the list that it gives."""
+    before = _ENCODED.set([])
+    try:
+        yield _ENCODED.get()
+    finally:
+        _ENCODED.reset(before)
 
 
 class BlankSkipASRModel(ESPnetASRModel):
@@ -41,7 +56,9 @@ class BlankSkipASRModel(ESPnetASRModel):
         kd_temperature: softmax temperature of both, > 0.
         kd_frames: frames that are distilled: all, kept, or symmetric.
         kd_warmup_steps: training batches before distillation starts. After them it
-            still waits while the teacher is the worse of the two, and says so.
+            still waits while the teacher is the worse of the two, and says so; but
+            never with ``gate_head: own``, whose gate has no other teacher. There,
+            training does not skip before distillation starts either.
 
     Raises:
         ValueError: naming the option and its allowed range.
@@ -89,6 +106,16 @@ class BlankSkipASRModel(ESPnetASRModel):
                 "interctc_weight (for gate_head=ctc) or kd_weight",
                 gates,
             )
+        if kd_weight > 0 and self.encoder.gate_head == "own":
+            skip_warmup_steps = self.encoder.skip_warmup_steps
+            if skip_warmup_steps < kd_warmup_steps:
+                logger.info(
+                    "skip_warmup_steps=%d counts as kd_warmup_steps=%d: nothing "
+                    "teaches the gate before",
+                    skip_warmup_steps,
+                    kd_warmup_steps,
+                )
+                self.encoder.skip_warmup_steps = kd_warmup_steps
         if factorized_ctc:
             self.ctc = FactorizedCTC.like(self.ctc)
         self.kd_weight = kd_weight
@@ -97,12 +124,13 @@ class BlankSkipASRModel(ESPnetASRModel):
         self.kd_warmup_steps = kd_warmup_steps
         self._teacher_watch = TeacherWatch()
         self._teacher_was_ready: Optional[bool] = None
-        self._encoded = None
 
     def encode(self, speech: Tensor, speech_lengths: Tensor):
         """Frontend and encoder, as ESPnet's; see ``ESPnetASRModel.encode``."""
-        self._encoded = super().encode(speech, speech_lengths)
-        return self._encoded
+        encoded = super().encode(speech, speech_lengths)
+        if _ENCODED.get() is not None:
+            _ENCODED.get().append(encoded)
+        return encoded
 
     def forward(
         self,
@@ -123,10 +151,11 @@ class BlankSkipASRModel(ESPnetASRModel):
         Returns:
             loss, stats by name, batch size.
         """
-        loss, stats, weight = super().forward(
-            speech, speech_lengths, text, text_lengths, **kwargs
-        )
-        (encoder_out, lens), self._encoded = self._encoded, None
+        with computing_loss(), _noting_encoded() as encoded:
+            loss, stats, weight = super().forward(
+                speech, speech_lengths, text, text_lengths, **kwargs
+            )
+        encoder_out, lens = encoded[-1]
         extra: Dict[str, Tensor] = {}
         kept = getattr(self.encoder, "last_kept", None)
         if kept is not None:
@@ -217,10 +246,14 @@ class BlankSkipASRModel(ESPnetASRModel):
         if losses:
             watch.update(float(stats["loss_ctc"]), float(sum(losses)) / len(losses))
         # the encoder has counted this batch already
-        if self.encoder.training_steps <= self.kd_warmup_steps:
+        steps = self.encoder.training_steps
+        if steps == self.kd_warmup_steps:
+            logger.info("kd_warmup_steps=%d batches are over", steps)
+        if steps <= self.kd_warmup_steps:
             return False
-        if not losses:
-            return True  # there is no intermediate CTC to compare the teacher with
+        if not losses or self.encoder.gate_head == "own":
+            # no intermediate CTC to compare the teacher with, or none that it teaches
+            return True
         if known and ready != self._teacher_was_ready:
             self._teacher_was_ready = ready
             logger.info(

@@ -2,11 +2,16 @@
 
 ESPnet finds classes in plain dictionaries of its task modules, and importing one of
 them takes ten seconds. So ``register()`` fills the dictionaries of the tasks that are
-loaded now, and those of the others right after somebody imports them.
+loaded now, and those of the others whenever somebody has imported or reloaded them.
+
+On the way it keeps what some of ESPnet's modules print when they are imported from the
+user's terminal: that Flash Attention is not installed, and how NLTK fared downloading
+what a CTC model never reads.
 """
 
+import contextlib
 import importlib.abc
-import importlib.util
+import io
 import sys
 
 ASR_TASK = "espnet2.tasks.asr"
@@ -21,6 +26,10 @@ TASK_CLASSES = {
     "espnet2.tasks.asr_transducer": "ASRTransducerTask",
 }
 
+# how the names of the modules that print end, and their lines begin
+_TALKATIVE = (".pytorch_backend.transformer.attention", "g2p_en.g2p")
+_NOISE = ("Failed to import Flash Attention", "[nltk_data]")
+
 
 def register() -> None:
     """Add the plugin's names to ESPnet's tasks; safe to call any number of times."""
@@ -28,8 +37,8 @@ def register() -> None:
         task = sys.modules.get(name)
         if task is not None and hasattr(task, task_class):
             _add_classes(task)
-        elif name not in [getattr(f, "awaits", None) for f in sys.meta_path]:
-            sys.meta_path.insert(0, _AfterImport(name))
+    if not any(hasattr(finder, "adds_to_tasks") for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AfterImport())
 
 
 def _add_classes(task) -> None:
@@ -48,21 +57,19 @@ def _add_classes(task) -> None:
 
 
 class _AfterImport(importlib.abc.MetaPathFinder):
-    """Import hook that registers once, when a task has just been loaded.
+    """Import hook that stays, since finding a module is not yet importing it."""
 
-    Args:
-        awaits: full name of the task's module.
-    """
-
-    def __init__(self, awaits: str):
-        self.awaits = awaits
+    adds_to_tasks = True
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname != self.awaits:
+        if fullname not in TASK_CLASSES and not fullname.endswith(_TALKATIVE):
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is None:
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            spec = None if finder is self or find is None else find(fullname, path)
+            if spec is not None:
+                break
+        else:
             return None
         load = spec.loader.exec_module
 
@@ -70,5 +77,24 @@ class _AfterImport(importlib.abc.MetaPathFinder):
             load(module)
             _add_classes(module)
 
-        spec.loader.exec_module = load_and_register
+        def load_quietly(module):
+            with _without_noise():
+                load(module)
+
+        is_task = fullname in TASK_CLASSES
+        spec.loader.exec_module = load_and_register if is_task else load_quietly
         return spec
+
+
+@contextlib.contextmanager
+def _without_noise():
+    """Within it, what is printed is held back; afterwards all but noise is printed."""
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            yield
+    finally:
+        for held, stream in ((out, sys.stdout), (err, sys.stderr)):
+            for line in held.getvalue().splitlines(keepends=True):
+                if not line.startswith(_NOISE):
+                    stream.write(line)

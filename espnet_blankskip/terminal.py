@@ -10,8 +10,8 @@ from typing import Iterable, Optional
 
 from tqdm import tqdm
 
-#: Seconds between two updates of a bar on a terminal, and in a log file.
-REFRESH_SECONDS, LOG_SECONDS = 0.2, 30.0
+#: Seconds between two updates of a bar.
+REFRESH_SECONDS = 0.2
 
 
 def log(message: str) -> None:
@@ -53,8 +53,15 @@ def quiet_import(module: str):
         return importlib.import_module(module)
 
 
+class _Nowhere(io.TextIOBase):
+    """Takes what nobody is to see."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 class ProgressBar(tqdm):
-    """A bar on the terminal, or now and then a line in a log file.
+    """A bar on the terminal; it counts unseen where there is none.
 
     Args:
         description: What is going on.
@@ -68,12 +75,11 @@ class ProgressBar(tqdm):
         super().__init__(
             total=total,
             desc=description,
-            file=sys.stderr,
+            file=sys.stderr if on_terminal else _Nowhere(),
             dynamic_ncols=on_terminal and knows_its_size(),
             ncols=80 if on_terminal and not knows_its_size() else None,
             nrows=24 if on_terminal and not knows_its_size() else None,
-            ascii=None if on_terminal else True,
-            mininterval=REFRESH_SECONDS if on_terminal else LOG_SECONDS,
+            mininterval=REFRESH_SECONDS,
             **options,
         )
 

@@ -266,6 +266,24 @@ def test_new_weights_are_noticed(change, options):
     torch.testing.assert_close(encoder(feats, lens)[0], want, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("fast", [True, False], ids=["accelerated", "plain"])
+@torch.no_grad()
+def test_weights_written_through_data_are_noticed_after_eval(fast):
+    """Torch does not count such writing; the docstring says what to do."""
+    options = dict(gate_layers=[2], dtype=torch.float32)
+    encoder, other = make_encoder(**options), make_encoder(seed=5, **options)
+    encoder = accelerate(encoder) if fast else encoder
+    feats, lens = make_feats(58, dtype=torch.float32)
+    ctc = splitting_ctc(other, feats, lens)
+    encoder.encode_frames(feats, lens, ctc)
+    for name, tensor in other.state_dict().items():
+        encoder.state_dict()[name].data.copy_(tensor)
+    got = encoder.eval().encode_frames(feats, lens, ctc)
+    want = other.encode_frames(feats, lens, ctc)
+    assert got.depth.equal(want.depth)
+    torch.testing.assert_close(got.states, want.states, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_where_gradients_are_recorded_nothing_changes(training):
     stock, accelerated = make_model(), accelerate(make_model())

@@ -145,3 +145,29 @@ def test_like_takes_over_options_and_parameters():
 def test_other_loss_types_are_refused_by_name():
     with pytest.raises(ValueError, match="factorized_ctc.*ctc_type=builtin.*builtin2"):
         FactorizedCTC(VOCAB, WIDTH, ctc_type="builtin2")
+
+
+def test_the_loss_refuses_a_trained_plain_head_and_takes_any_other(states):
+    plain = CTC(WIDTH, WIDTH).double()
+    with torch.no_grad():  # sure of its labels, and all outputs high
+        plain.ctc_lo.weight.copy_(20 * torch.eye(WIDTH))
+        plain.ctc_lo.bias.fill_(9.0)
+    text, text_lens = torch.tensor([[3, 1, 4]]), torch.tensor([3])
+    path = torch.tensor([0, 3, 3, 0, 1, 0, 4, 0, 0])
+    states = torch.eye(WIDTH, dtype=torch.float64)[path].unsqueeze(0)
+    frames = torch.tensor([len(path)])
+    assert plain(states, frames, text, text_lens) < 0.1
+    misread = FactorizedCTC.like(plain)
+    remedy = "trained as a plain one.*convert --factorized.*--init_param"
+    with pytest.raises(ValueError, match=remedy):
+        misread(states, frames, text, text_lens)
+
+    head = FactorizedCTC(WIDTH, WIDTH).double()
+    assert head(states, frames, text, text_lens).isfinite()  # a random one
+    head.load_state_dict(plain.state_dict())
+    with pytest.raises(ValueError, match=remedy):
+        head(states, frames, text, text_lens)
+    with torch.no_grad():  # the same beliefs, read in the factorized way
+        head.ctc_lo.bias[0] -= 19.0
+    head.load_state_dict(head.state_dict())
+    assert head(states, frames, text, text_lens) < 0.1

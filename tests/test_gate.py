@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from espnet_blankskip.factorized_ctc import FactorizedCTC
-from espnet_blankskip.gate import blank_log_prob, check_gate_options, keep_frames
+from espnet_blankskip.gate import blank_log_prob, keep_frames
 from espnet_blankskip.upstream import CTC
 
 THRESHOLDS = st.sampled_from([0.5, 0.6, 0.8, 0.95, 0.999, 1.0, 1.5])
@@ -90,23 +90,6 @@ def test_a_spike_in_padding_keeps_no_neighbour():
     blank_logp = torch.tensor([[1.0, 1.0, 0.1]]).log()
     running = torch.tensor([[True, True, False]])
     assert not keep_frames(blank_logp, running, 0.9, 2).any()
-
-
-@pytest.mark.parametrize(
-    "threshold, extension, message",
-    [
-        (0.49, 0, "blank_threshold=0.49 must be at least 0.5"),
-        (-1.0, 0, "blank_threshold=-1.0"),
-        (float("nan"), 0, "blank_threshold=nan"),
-        ("0.9", 0, "blank_threshold=0.9"),
-        (0.9, -1, "spike_extension=-1 must be a whole number of frames >= 0"),
-        (0.9, 1.5, "spike_extension=1.5"),
-        (0.9, None, "spike_extension=None"),
-    ],
-)
-def test_wrong_options_are_named(threshold, extension, message):
-    with pytest.raises(ValueError, match=message):
-        check_gate_options(threshold, extension)
 
 
 @pytest.mark.parametrize("head", [CTC, FactorizedCTC])

@@ -1,6 +1,8 @@
 """`model: blankskip`: losses, stats, distillation and what it refuses."""
 
+import gc
 import logging
+import weakref
 
 import pytest
 import torch
@@ -259,3 +261,40 @@ def test_decoding_takes_no_augmentation():
     model.specaug = Loud()
     batch = make_batch()
     model.encode_frames(batch["speech"], batch["speech_lengths"])
+
+
+@pytest.mark.parametrize("trained_as", ["plain", "factorized"])
+def test_init_param_may_not_bring_a_plain_head_to_a_factorized_model(
+    trained_as, tmp_path
+):
+    from espnet2.torch_utils.load_pretrained_model import load_pretrained_model
+
+    trained = make_model(factorized_ctc=trained_as == "factorized")
+    optimizer = torch.optim.Adam(trained.parameters(), lr=1e-2)
+    for _ in range(40):
+        optimizer.zero_grad()
+        trained(**make_batch())[0].backward()
+        optimizer.step()
+    torch.save(trained.state_dict(), tmp_path / "pretrained.pth")
+    model = make_model(factorized_ctc=True)
+    load_pretrained_model(str(tmp_path / "pretrained.pth"), model, False)
+    if trained_as == "factorized":
+        assert model(**make_batch())[0].isfinite()
+        return
+    with pytest.raises(ValueError, match="factorized_ctc=true cannot read"):
+        model(**make_batch())
+    model = make_model(factorized_ctc=True)
+    torch.nn.init.normal_(model.ctc.ctc_lo.weight)  # not where the other one began
+    load_pretrained_model(f"{tmp_path}/pretrained.pth:::ctc", model, False)
+    assert model(**make_batch())[0].isfinite()
+
+
+def test_encode_keeps_nothing_in_memory():
+    model = make_model().eval()
+    inputs = make_batch()["speech"], make_batch()["speech_lengths"]
+    with torch.no_grad():
+        (states, _), _ = model.encode(*inputs)
+    held = weakref.ref(states)
+    del states
+    gc.collect()
+    assert held() is None

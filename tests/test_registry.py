@@ -30,16 +30,27 @@ def test_import_is_light():
 # What ESPnet's multi-GPU training does: a spawned child builds models by name. The
 # import of ESPnet's task takes ten seconds, so one child finds out everything.
 SPAWNING_MODULE = """
-import multiprocessing, sys
+import contextlib, importlib, importlib.util, io, multiprocessing, sys
 
 def hooks():
-    ours = [f.awaits for f in sys.meta_path if hasattr(f, "awaits")]
-    return ours.count("espnet2.tasks.asr")
+    return sum("_AfterImport" in type(f).__name__ for f in sys.meta_path)
 
 def child(queue):
     found = {"hooks before": hooks()}
 
-    import espnet2.tasks.asr as task
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        spec = importlib.util.find_spec("espnet2.tasks.asr")
+        found["found, not imported"] = spec is not None
+        sys.modules["espnet2.tasks.abs_task"] = None  # something is missing at first
+        try:
+            import espnet2.tasks.asr
+        except ImportError:
+            del sys.modules["espnet2.tasks.abs_task"]
+            found["first import"] = "failed"
+
+        import espnet2.tasks.asr as task
+    found["said"] = out.getvalue()
     encoders, models = task.encoder_choices.classes, task.model_choices.classes
     found["known to a spawned child"] = "blankskip_conformer" in encoders
     found["model known"] = "blankskip" in models
@@ -59,6 +70,12 @@ def child(queue):
     options = ["--encoder", "blankskip_conformer", "--model", "blankskip"]
     args = task.ASRTask.get_parser().parse_args(options)
     found["accepted as options"] = args.encoder == "blankskip_conformer"
+
+    importlib.reload(task)
+    found["known after a reload"] = (
+        "blankskip_conformer" in task.encoder_choices.classes
+        and "blankskip" in task.model_choices.classes
+    )
     queue.put(found)
 
 def main():
@@ -89,9 +106,13 @@ def found(tmp_path_factory):
         ("hooks before", 1),
         ("known to a spawned child", True),
         ("model known", True),
-        ("hooks after", 0),
+        ("found, not imported", True),
+        ("first import", "failed"),
+        ("said", ""),
+        ("hooks after", 1),
         ("repeated: same names", True),
-        ("repeated: hooks", 0),
+        ("repeated: hooks", 1),
+        ("known after a reload", True),
         ("late registration", True),
         ("accepted as options", True),
     ],
@@ -169,3 +190,40 @@ def test_help_and_no_arguments_show_the_usage():
     assert code == 0 and out.startswith("usage: python -m espnet_blankskip")
     code, out, err = run(*WRAPPER)
     assert (code, out) == (2, "") and err.startswith("usage:")
+
+
+NOISY_MODULE = """
+import logging, sys
+print("Failed to import Flash Attention, using ESPnet default: none")
+print("[nltk_data] Error loading cmudict", file=sys.stderr)
+print("[nltk_data] Downloading package cmudict")
+print("something else")
+print("and to stderr", file=sys.stderr)
+"""
+
+
+def test_what_a_talkative_module_says_is_noise_or_reaches_the_terminal(tmp_path):
+    folder = tmp_path / "g2p_en"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "g2p.py").write_text(NOISY_MODULE)
+    code, out, err = run(
+        sys.executable, "-c", "import espnet_blankskip, g2p_en.g2p", cwd=tmp_path
+    )
+    assert (code, out, err) == (0, "something else\n", "and to stderr\n")
+
+
+def test_importing_the_package_says_nothing():
+    rooms = "upstream", "model", "inference", "zoo.inspection"
+    program = "import " + ", ".join(f"espnet_blankskip.{room}" for room in rooms)
+    assert run(sys.executable, "-c", program) == (0, "", "")
+
+
+def test_bars_are_not_drawn_into_what_is_no_terminal():
+    program = (
+        "from espnet_blankskip.terminal import ProgressBar\n"
+        "with ProgressBar('working', 3) as bar:\n"
+        "    bar.update(2); bar.tick(); print(bar.n, bar.total)"
+    )
+    code, out, err = run(sys.executable, "-c", program)
+    assert (code, out, err) == (0, "2 3\n", "")

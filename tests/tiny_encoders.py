@@ -21,6 +21,21 @@ OPTIONS = dict(
     macaron_style=True,
     cnn_module_kernel=5,
 )
+_COMMON = ("input_size", "output_size", "attention_heads", "linear_units", "num_blocks")
+_COMMON += ("dropout_rate", "positional_dropout_rate")
+_COMMON = {name: OPTIONS[name] for name in _COMMON}
+# the same sizes for every encoder of the ASR task
+OPTIONS_OF = {
+    "blankskip_conformer": OPTIONS,
+    "blankskip_e_branchformer": dict(
+        _COMMON,
+        cgmlp_linear_units=24,
+        cgmlp_conv_kernel=5,
+        use_ffn=True,
+        macaron_ffn=True,
+    ),
+    "blankskip_transformer": _COMMON,
+}
 
 
 def make_encoder(seed=0, dtype=torch.float64, **options):

@@ -14,6 +14,10 @@ MINI_AN4=${MINI_AN4:-}
 # The folder "an4" of CMU AN4 (with etc and wav), or one that holds it.
 AN4=${AN4:-}
 
+# The folder "LibriSpeech" with train-clean-5, dev-clean-2 and test-clean, or one that
+# holds it; for mini_librispeech.
+MINI_LIBRISPEECH=${MINI_LIBRISPEECH:-}
+
 # The folder "LibriSpeech" (with train-clean-100, dev-clean, ...), or one that holds it;
 # for librispeech and librispeech_100.
 LIBRISPEECH=${LIBRISPEECH:-}

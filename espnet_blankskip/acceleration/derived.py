@@ -10,8 +10,9 @@ class Derived:
 
     A change is seen through the parameter's memory and version counter: training
     steps, ``load_state_dict`` and ``.to(...)`` are noticed; writing through ``.data``
-    is not, since torch does not count it. The parameters' memory is held on to, so
-    that a new tensor cannot be taken for an old one at the same address.
+    is not, since torch does not count it: whoever owns a ``Derived`` forgets it in
+    ``train()`` and ``eval()``. The parameters' memory is held on to, so that a new
+    tensor cannot be taken for an old one at the same address.
 
     Copies and pickles start empty: what is remembered can be computed anew.
     """
@@ -40,6 +41,10 @@ class Derived:
             value = make()
             self._entries[name] = (state, [s.detach() for s in sources], value)
         return value
+
+    def forget(self) -> None:
+        """Compute everything anew when it is next asked for."""
+        self._entries = {}
 
     def __reduce__(self):
         return Derived, ()

@@ -23,6 +23,11 @@ class Accelerated:
     compute_dtype: Optional[torch.dtype]
     derived: Derived
 
+    def train(self, mode: bool = True):
+        """Set the mode, and look at the weights anew, whoever wrote into them."""
+        self.derived.forget()
+        return super().train(mode)
+
     def applies(self, x: Tensor) -> bool:
         """Whether this call may take the fast path.
 

@@ -52,7 +52,10 @@ def read_audio(
 
 
 def read_mono(
-    source: Source, utt_id: str, sample_rate: Optional[int] = None
+    source: Source,
+    utt_id: str,
+    sample_rate: Optional[int] = None,
+    mix: bool = False,
 ) -> Tuple[np.ndarray, int]:
     """Read one audio file to train with, whose channels are better mixed on purpose.
 
@@ -60,22 +63,23 @@ def read_mono(
         source: As in `read_audio`.
         utt_id: As in `read_audio`.
         sample_rate: As in `read_audio`.
+        mix: Average several channels, as recognition does.
 
     Returns:
         Samples (S,) as from `read_audio`, and their rate in Hz.
 
     Raises:
-        BadAudio: As in `read_audio`; also if it has several channels.
+        BadAudio: As in `read_audio`; also if it has several channels, unless `mix`.
     """
     with open_sound(source, utt_id) as sound:
-        if sound.channels > 1:
+        if sound.channels > 1 and not mix:
             raise BadAudio(utt_id, f"has {sound.channels} channels, 1 expected")
         _check_model_rate(sound, sample_rate)
         return _read_whole(sound), sound.rate
 
 
 def soundfile_reads(path: Union[str, PathLike], samples: int) -> bool:
-    """Tell whether `soundfile.read`, which ESPnet's loader calls, finds all samples.
+    """Tell whether `soundfile.read`, which ESPnet's loader calls, gives these samples.
 
     Args:
         path: A file that was read here.
@@ -83,7 +87,8 @@ def soundfile_reads(path: Union[str, PathLike], samples: int) -> bool:
     """
     try:
         with soundfile.SoundFile(path) as file:
-            return file.frames == samples == file.seek(0, soundfile.SEEK_END)
+            whole = file.frames == samples == file.seek(0, soundfile.SEEK_END)
+            return whole and file.channels == 1
     except (soundfile.SoundFileError, ValueError, TypeError):
         return False
 

@@ -12,145 +12,139 @@ hypotheses, and in the first two files of ours,
   count as deleted in scoring.
 
 The folders appear when the whole job is done, never half-written. The exit status is
-0 if at least one utterance was decoded, 1 if none was, 2 for wrong options.
+0 if at least one utterance was decoded, 1 if none was, 2 for wrong options, 130 after
+an interrupt.
 """
 
 import logging
 import sys
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from tqdm import tqdm
 
-from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
-from espnet_blankskip.decoding.recognition import Recognition
-from espnet_blankskip.kaldi.utterance_list import read_utterances
-from espnet_blankskip.terminal import first_of
-from espnet_blankskip.transcripts.hypothesis_folders import (
-    remove_hypothesis_folders,
-    write_hypothesis_folders,
+from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.bin.recognition_options import (
+    GATE,
+    MODE,
+    SEARCH,
+    add_options,
+    add_prompt_options,
 )
+from espnet_blankskip.command_parser import OneLineErrors
+from espnet_blankskip.decoding.decode_config import take_options
+from espnet_blankskip.decoding.recognition import Recognition
+from espnet_blankskip.decoding.search_options import SEARCH_OPTIONS, SearchOptions
+from espnet_blankskip.exit_status import UNUSABLE_FILES, run_command
+from espnet_blankskip.gate_options import GATE_OPTIONS, GateOptions
+from espnet_blankskip.kaldi.lists import read_table
+from espnet_blankskip.kaldi.recordings import read_recordings
+from espnet_blankskip.option_values import checked_count
+from espnet_blankskip.terminal import first_of
+from espnet_blankskip.transcripts.hypothesis_folders import write_hypothesis_folders
 
 logger = logging.getLogger(__name__)
+
+#: What else `--config` and `--lm_file` are called.
+ALIASES = {"--decode-config": ["--config"], "--ngram-file": ["--lm-file"]}
 
 
 def get_parser():
     """Return the parser; its defaults may come from a YAML file (`--config`)."""
-    from espnet_blankskip.encoders.encoded_frames import MODES
-    from espnet_blankskip.encoders.options import ATTN_CONTEXTS, CONV_CONTEXTS
     from espnet_blankskip.upstream import config_argparse, str_or_none
 
-    parser = config_argparse.ArgumentParser(
+    class Parser(OneLineErrors, config_argparse.ArgumentParser):
+        aliases = ALIASES
+
+    parser = Parser(
         prog="asr_decode",
         description="CTC decoding with blank-triggered layer skipping",
+        epilog="example: asr_decode --config conf/decode_asr_ctc_greedy.yaml "
+        "--data_path_and_name_and_type dump/raw/test/wav.scp,speech,sound "
+        "--asr_model_file exp/asr_x/valid.loss.ave.pth --output_dir out",
+        allow_abbrev=False,
     )
-    parser.add_argument("--log_level", default="INFO", type=str.upper)
-    parser.add_argument("--output_dir", required=True)
-    parser.add_argument("--ngpu", type=int, default=0, choices=(0, 1))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dtype", default="float32", choices=("float32", "float64"))
+    parser.add_argument(
+        "--log_level",
+        default="INFO",
+        type=str.upper,
+        metavar="LEVEL",
+        help="of Python's log (INFO)",
+    )
+    parser.add_argument(
+        "--output_dir", required=True, metavar="DIR", help="folder of the results"
+    )
+    parser.add_argument(
+        "--ngpu", type=int, default=0, choices=(0, 1), help="GPUs to decode on (0)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of torch (0)")
+    parser.add_argument(
+        "--dtype",
+        default="float32",
+        choices=("float32", "float64", "bfloat16"),
+        help="arithmetic (float32)",
+    )
     parser.add_argument(
         "--num_workers",
         type=int,
         default=1,
-        help="Accepted as asr_inference does; audio is read by the decoding process",
+        metavar="N",
+        help="taken as asr_inference takes it; audio is read by the decoding process "
+        "(1)",
     )
     parser.add_argument(
         "--data_path_and_name_and_type",
         required=True,
         action="append",
-        help="PATH/wav.scp,speech,sound",
-    )
-    parser.add_argument("--key_file", type=str_or_none, help="Utterances to decode")
-    parser.add_argument("--asr_train_config", type=str_or_none)
-    parser.add_argument("--asr_model_file", required=True)
-    parser.add_argument("--batch_size", type=int, default=1)
-    parser.add_argument(
-        "--mode",
-        default="skipping",
-        choices=MODES,
-        help="skipping; dense (no frame skips); intermediate (all stop at the gate)",
+        metavar="PATH/wav.scp,speech,sound",
+        help="list of audio files",
     )
     parser.add_argument(
-        "--blank_threshold",
-        type=float,
-        help="Blank probability from which a frame is skipped (default: as trained)",
+        "--key_file",
+        type=str_or_none,
+        metavar="LIST",
+        help="utterances to decode, by their ids (all)",
     )
     parser.add_argument(
-        "--spike_extension",
-        type=int,
-        help="Frames kept on both sides of a spike (default: as trained)",
+        "--asr_train_config",
+        type=str_or_none,
+        metavar="YAML",
+        help="config of the training (config.yaml beside the model file)",
     )
     parser.add_argument(
-        "--gate_layers",
-        type=int,
-        nargs="+",
-        help="Layers after which frames are skipped, among those with an "
-        "intermediate CTC (default: as trained)",
+        "--asr_model_file", required=True, metavar="PTH", help="weights"
     )
     parser.add_argument(
-        "--conv_context",
-        choices=CONV_CONTEXTS,
-        help="What a convolution sees at a skipped frame (default: as trained)",
+        "--batch_size", default=1, metavar="N", help="utterances at a time (1)"
     )
-    parser.add_argument(
-        "--attn_context",
-        choices=ATTN_CONTEXTS,
-        help="Whether skipped frames are attended to (default: as trained)",
-    )
-    _add_search_options(parser, str_or_none)
+    add_options(parser, [MODE, *GATE, *SEARCH], defaults={"mode": "skipping"}, join="_")
+    add_prompt_options(parser, ("--lang_sym", "--task_sym"))  # as in s2t_inference
+    parser.set_defaults(mode="skipping", beam_size=1, nbest=1)
     return parser
-
-
-def _add_search_options(parser, str_or_none) -> None:
-    parser.add_argument(
-        "--beam_size",
-        type=int,
-        default=1,
-        help="Hypotheses kept per frame; 1 without an n-gram or a lexicon is greedy",
-    )
-    parser.add_argument(
-        "--nbest", type=int, default=1, help="Hypotheses to write, at most beam_size"
-    )
-    parser.add_argument(
-        "--lm_file",
-        "--ngram_file",
-        dest="lm_file",
-        type=str_or_none,
-        help="n-gram, ARPA or KenLM binary: over the words of --lexicon if that is "
-        "given, else over the model's tokens",
-    )
-    parser.add_argument(
-        "--lexicon",
-        type=str_or_none,
-        help="Recognize these words only; each line: a word, then its tokens",
-    )
-    parser.add_argument(
-        "--lm_weight",
-        type=float,
-        default=0.5,
-        help="Weight of the n-gram's natural log-probability",
-    )
-    parser.add_argument(
-        "--word_score",
-        type=float,
-        default=0.0,
-        help="Added for every word of --lexicon; more makes more words",
-    )
 
 
 def main(cmd: Optional[Sequence[str]] = None) -> int:
     """Decode as the command line says and return the exit status."""
-    args = get_parser().parse_args(cmd)
+    return run_command(
+        "asr_decode",
+        lambda: _main(sys.argv[1:] if cmd is None else cmd),
+        usage_errors=(ValueError, *UNUSABLE_FILES),
+    )
+
+
+def _main(cmd: Sequence[str]) -> int:
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    typed = set(parser.typed)
+    parser.from_file = [name for name in vars(args) if name not in typed]
     logging.basicConfig(
         level=args.log_level,
         format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s",
     )
-    try:
+    with parser.naming_options():
         return decode_set(args)
-    except (ValueError, OSError) as error:
-        print(f"asr_decode: {error}", file=sys.stderr)
-        return 2
 
 
 def decode_set(args) -> int:
@@ -165,39 +159,48 @@ def decode_set(args) -> int:
     Raises:
         ValueError, OSError: An option is wrong or a list cannot be read.
     """
-    if args.batch_size < 1:
-        raise ValueError(f"--batch_size {args.batch_size} must be at least 1")
+    args.batch_size = checked_count("batch_size", args.batch_size, 1)
+    gate, search, _ = take_options(
+        {name: given(getattr(args, name)) for name in (*GATE_OPTIONS, *SEARCH_OPTIONS)}
+    )
+    args.nbest = search.nbest
+    if gate.unused():
+        logger.warning(f"{', '.join(gate.unused())}: no effect with mode={gate.mode}")
     paths = read_utterance_list(args.data_path_and_name_and_type, args.key_file)
-    speech2text = _build(args)
+    speech2text = _build(args, gate, search)
 
     output_dir = Path(args.output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    remove_hypothesis_folders(output_dir)
 
     results: Dict[str, Recognition] = {}
     failed: Dict[str, str] = {}
     bar = tqdm(total=len(paths), desc="decoding", unit="utt", disable=None)
     utt_ids = list(paths)
-    for first in range(0, len(utt_ids), args.batch_size):
-        batch = []
-        for utt_id in utt_ids[first : first + args.batch_size]:
-            try:
-                if not paths[utt_id]:
-                    raise BadAudio(
-                        utt_id, f"not in {args.data_path_and_name_and_type[0]}"
-                    )
-                samples = read_audio(paths[utt_id], utt_id, speech2text.sample_rate)
-                check_samples(samples, utt_id, speech2text.min_samples)
-                batch.append((utt_id, samples))
-            except BadAudio as error:
-                failed[utt_id] = error.reason
-                logger.error(str(error))
-        if batch:
-            _decode_batch(speech2text, batch, results, failed)
-        bar.update(min(args.batch_size, len(utt_ids) - first))
+
+    def fail(error: BadAudio) -> None:
+        failed[error.utt_id] = error.reason
+        logger.error(str(error))
+
+    for utt_id in utt_ids:
+        if not paths[utt_id]:
+            fail(BadAudio(utt_id, f"not in {args.data_path_and_name_and_type[0]}"))
+    listed = {utt_id: path for utt_id, path in paths.items() if path}
+    recordings = read_recordings(
+        listed, fail, speech2text.sample_rate, speech2text.min_samples
+    )
+    while batch := list(islice(recordings, args.batch_size)):
+        _decode_batch(speech2text, batch, results, fail)
+        bar.n = len(results) + len(failed)
+        bar.refresh()
     bar.close()
 
-    write_hypothesis_folders(output_dir, utt_ids, results, failed, args.nbest)
+    write_hypothesis_folders(
+        output_dir,
+        utt_ids,
+        {u: [vars(h) for h in result.nbest] for u, result in results.items()},
+        {"depth": {u: _depth(results.get(u)) for u in utt_ids}, "failed": failed},
+        args.nbest,
+    )
     _log_summary(len(utt_ids), failed)
     return 0 if results else 1
 
@@ -233,18 +236,18 @@ def read_utterance_list(data: Sequence[str], key_file: Optional[str]) -> Dict[st
             "the form PATH/wav.scp,speech,sound"
         )
     scp = triples[0][0]
-    listed = read_utterances(scp)
+    listed = read_table(scp)
     if not listed:
         raise ValueError(f"{scp} lists no utterance")
     if key_file is None:
         return listed
-    wanted = read_utterances(key_file)
+    wanted = read_table(key_file)
     if not wanted:
         raise ValueError(f"--key_file {key_file} lists no utterance")
     return {utt_id: listed.get(utt_id, "") for utt_id in wanted}
 
 
-def _build(args):
+def _build(args, gate: GateOptions, search: SearchOptions):
     import torch
 
     from espnet_blankskip.inference import BlankSkipSpeech2Text
@@ -257,26 +260,23 @@ def _build(args):
         args.asr_model_file,
         device="cuda" if args.ngpu else "cpu",
         dtype=args.dtype,
-        mode=args.mode,
-        blank_threshold=args.blank_threshold,
-        spike_extension=args.spike_extension,
-        gate_layers=args.gate_layers,
-        conv_context=args.conv_context,
-        attn_context=args.attn_context,
-        beam_size=args.beam_size,
-        nbest=args.nbest,
-        lm_file=args.lm_file,
-        lexicon=args.lexicon,
-        lm_weight=args.lm_weight,
-        word_score=args.word_score,
+        gate=replace(gate, **dict.fromkeys(gate.unused())),
+        search=search,
+        lang_sym=given(args.lang_sym),
+        task_sym=given(args.task_sym),
     )
+
+
+def given(value):
+    """What ESPnet's configs and command lines may write for "not given" is None."""
+    return None if str(value).lower() in ("none", "null", "") else value
 
 
 def _decode_batch(
     speech2text,
     batch: List[Tuple[str, "object"]],
     results: Dict[str, Recognition],
-    failed: Dict[str, str],
+    fail: Callable[[BadAudio], None],
 ) -> None:
     """Decode a batch; log one pair of lines per utterance for `calculate_rtf.py`.
 
@@ -295,10 +295,20 @@ def _decode_batch(
         try:
             results[utt_id] = recognized[i] or speech2text(speech[i], utt_id=utt_id)
         except BadAudio as error:
-            failed[utt_id] = error.reason
-            logger.error(str(error))
+            fail(error)
         text = results[utt_id].text if utt_id in results else ""
         logger.info(f"best hypo: {text}")
+
+
+def _depth(result: Optional[Recognition]) -> str:
+    """Return the columns of `depth` behind the utterance."""
+    if result is None:
+        return "0 0 0 0.0 0.0 0.0"
+    return (
+        f"{result.kept_frames} {len(result.depth)} {result.layers_run} "
+        f"{result.encoder_seconds:.6f} {result.total_seconds:.6f} "
+        f"{result.audio_seconds:.6f}"
+    )
 
 
 def _log_summary(total: int, failed: Dict[str, str]) -> None:

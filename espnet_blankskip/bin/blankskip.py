@@ -3,15 +3,17 @@
 A verb is a module with ``main(argv) -> int`` and an argparse parser of its own
 (``prog="blankskip VERB"``). Modules are imported when their verb is asked for, so that
 ``blankskip --help`` does not wait for torch. A ``ValueError`` or ``OSError`` that
-leaves ``main`` is the user's to mend: one line on stderr and exit status 2.
+leaves ``main`` is one line on stderr, and the exit status that `exit_status` gives it.
 """
 
+import difflib
 import importlib
 import sys
 import warnings
 from typing import List, Optional
 
 from espnet_blankskip.espnet_version import ESPnetUnusable
+from espnet_blankskip.exit_status import UNUSABLE_FILES, USAGE, run_command
 
 # verb -> (module, one-line help)
 COMMANDS = {
@@ -71,8 +73,8 @@ def main(argv: Optional[List[str]] = None) -> int:
         argv: the command and its arguments; None takes ``sys.argv[1:]``.
 
     Returns:
-        Exit status: 0; 1 where a command did only a part of its work; 2 where the
-        arguments or files cannot be used.
+        Exit status: 0; 1 where a command failed, or did only a part of its work; 2
+        where the arguments, or files that they name, cannot be used; 130 after Ctrl-C.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
@@ -84,18 +86,20 @@ def main(argv: Optional[List[str]] = None) -> int:
         print(f"espnet_blankskip {__version__}")
         return 0
     if argv[0] not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        print(f"blankskip: no command {argv[0]!r} (known: {known})", file=sys.stderr)
-        return 2
+        near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(COMMANDS)}"
+        print(
+            f"blankskip: no command {argv[0]!r}; {hint} (blankskip --help)",
+            file=sys.stderr,
+        )
+        return USAGE
     warnings.filterwarnings("ignore", category=FutureWarning)  # inside ESPnet
-    try:
-        command = importlib.import_module(COMMANDS[argv[0]][0])
-        return command.main(argv[1:]) or 0
-    except BrokenPipeError:
-        return 0  # the reader, such as head, has seen enough
-    except (ValueError, OSError, ESPnetUnusable) as error:
-        print(f"blankskip {argv[0]}: {error}", file=sys.stderr)
-        return 2
+    return run_command(
+        f"blankskip {argv[0]}",
+        lambda: importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:]),
+        usage_errors=(ValueError, *UNUSABLE_FILES),
+        failures=(ESPnetUnusable,),
+    )
 
 
 if __name__ == "__main__":

@@ -9,78 +9,81 @@ import math
 import shlex
 import sys
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List, Sequence
 
-from espnet_blankskip.bin.recognition_options import add_prompt_options, prompt_options
+from espnet_blankskip.bin.recognition_options import (
+    CHECKPOINT,
+    GATE,
+    PROMPT,
+    PROMPT_ALIASES,
+    SEARCH,
+    add_decode_config,
+    add_options,
+    add_prompt_options,
+    decoding_options,
+)
+from espnet_blankskip.calibration.grid import ATTENTION, GRIDS, MAX_POINTS
+from espnet_blankskip.command_parser import CommandParser
+from espnet_blankskip.decoding.decode_config import take_options
+from espnet_blankskip.gate_options import GATE_OPTIONS
+from espnet_blankskip.option_values import as_number, checked_count
 from espnet_blankskip.terminal import quiet_import
 
 DEFAULT_MAX_UTTERANCES = 200
+#: What earlier versions called options.
+ALIASES = {
+    "--thresholds": ["--blank-threshold"],
+    "--spike-extensions": ["--spike-extension"],
+    **PROMPT_ALIASES,
+}
+#: What is tried where nothing is given.
+TRIED = {
+    "gate_layers": "every layer with an intermediate CTC, one at a time",
+    "blank_threshold": f"{' '.join(map(str, GRIDS[0][0]))}; fewer with many gates",
+    "spike_extension": f"{' '.join(map(str, GRIDS[0][1]))}; fewer with many gates",
+    "conv_context": "as trained",
+    "attn_context": " ".join(ATTENTION),
+}
+SEARCHED = [option.name for option in SEARCH if option.name != "nbest"]
+DECODING = [*SEARCHED, *PROMPT]
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> CommandParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="blankskip calibrate",
         description="Measure what layer skipping costs and saves on a checkpoint and "
         "data, draw it, and write the fastest setting within a loss into a decode "
         "config. No training; the checkpoint stays as it is. Where skipping is not "
         "advised, the decode config says 'mode: dense'.",
+        example="blankskip calibrate exp/asr_x --data dump/raw/dev/wav.scp --text "
+        "dump/raw/dev/text --gate-layers 4 6 4,6",
+        aliases=ALIASES,
     )
-    parser.add_argument(
-        "checkpoint", help="zip, folder, experiment folder, .pth file or zoo tag"
-    )
+    parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(
         "--data", required=True, metavar="WAV_SCP", help="list of audio files"
     )
     parser.add_argument(
-        "--text", help="transcripts; without them the dense pass is the reference"
+        "--text",
+        metavar="TEXT",
+        help="list of transcripts (none: the dense pass is the reference)",
     )
-    add_prompt_options(parser)
-    parser.add_argument(
-        "--gate-layers",
-        nargs="+",
-        metavar="K",
-        help="gate layers to try: '4 6' tries each, '4+6' both at once (every layer "
-        "with an intermediate CTC, one at a time)",
-    )
-    parser.add_argument(
-        "--thresholds",
-        nargs="+",
-        metavar="P",
-        help="blank thresholds to try (0.5 0.8 0.9 0.95 0.98 0.99 0.999)",
-    )
-    parser.add_argument(
-        "--spike-extensions",
-        nargs="+",
-        metavar="N",
-        help="frames kept on both sides of a spike, to try (0 1 2)",
-    )
+    add_options(parser, GATE, several=GATE_OPTIONS, defaults=TRIED)
     parser.add_argument(
         "--max-points",
-        type=int,
-        default=64,
-        help="refuse a larger grid; the default grid shrinks to it (64)",
-    )
-    parser.add_argument(
-        "--conv-context",
-        choices=("stale", "zero"),
-        help="what convolutions see at a skipped frame (as trained)",
-    )
-    parser.add_argument(
-        "--attn-context",
-        choices=("kept", "all"),
-        help="whether skipped frames are attended to (as trained)",
+        default=MAX_POINTS,
+        metavar="N",
+        help=f"refuse a larger grid; the default grid shrinks to it ({MAX_POINTS})",
     )
     parser.add_argument(
         "--max-wer-loss",
-        type=float,
         default=0.3,
         metavar="POINTS",
-        help="WER that may be lost against the dense pass, absolute (0.3)",
+        help="WER that may be lost against the dense pass, absolute, in percent (0.3)",
     )
     parser.add_argument(
         "--max-utterances",
-        type=int,
         default=DEFAULT_MAX_UTTERANCES,
         metavar="N",
         help=f"utterances to use, evenly over the list; 0 takes all "
@@ -88,13 +91,16 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--timing-seconds",
-        type=float,
         default=60.0,
+        metavar="SECONDS",
         help="time to spend on measuring speed, after the accuracy (60)",
     )
     parser.add_argument(
-        "--num-threads", type=int, default=1, help="threads of torch (1)"
+        "--num-threads", default=1, metavar="N", help="threads of torch (1)"
     )
+    add_decode_config(parser)
+    add_options(parser, [option for option in SEARCH if option.name in SEARCHED])
+    add_prompt_options(parser)
     parser.add_argument(
         "--output",
         default="calibration",
@@ -102,7 +108,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="folder for frontier.png, frontier.html and points.json (calibration)",
     )
     parser.add_argument(
-        "--decode-config",
+        "--output-config",
         metavar="YAML",
         help="where to write the decode config (OUTPUT/decode_calibrated.yaml)",
     )
@@ -115,8 +121,25 @@ def main(argv: List[str]) -> int:
     Raises:
         ValueError, OSError: the checkpoint, the data or an option cannot be used.
     """
-    args = get_parser().parse_args(argv)
-    check_options(args)
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    command = shlex.join(["blankskip", "calibrate", *argv])
+    with parser.naming_options():
+        check_options(args)
+        return run(args, decoding_options(parser, args, DECODING), command)
+
+
+def run(args: argparse.Namespace, options: Dict[str, Any], command: str) -> int:
+    """Calibrate, print the tables and write the files.
+
+    Args:
+        args: options of ``get_parser``, checked.
+        options: those of the recognizer.
+        command: the command line, to be written beside the results.
+
+    Raises:
+        ValueError, OSError: as ``main``.
+    """
     try:
         report = quiet_import("espnet_blankskip.calibration.summary")
     except ModuleNotFoundError as error:
@@ -125,14 +148,10 @@ def main(argv: List[str]) -> int:
         raise ValueError(
             f"needs {error.name}: pip install 'espnet_blankskip[recipe]'"
         ) from None
-    command = shlex.join(["blankskip", "calibrate", *argv])
-    calibration = calibrate(args, command)
-
+    calibration = calibrate(args, options, command)
     paths = report.write_outputs(calibration, Path(args.output))
-    config = Path(args.decode_config or Path(args.output) / "decode_calibrated.yaml")
-    write_config(calibration, config)
     print(report.terminal_text(calibration))
-    print("\nwritten: " + ", ".join(str(path) for path in [*paths, config]))
+    print("\nwritten: " + ", ".join(map(str, paths)))
     return 0
 
 
@@ -142,28 +161,46 @@ def check_options(args: argparse.Namespace) -> None:
     Raises:
         ValueError: naming the option and its range.
     """
-    if not 0.0 <= args.max_wer_loss < math.inf:
-        raise ValueError(f"--max-wer-loss {args.max_wer_loss} must be at least 0")
-    if not 0.0 <= args.timing_seconds < math.inf:
-        raise ValueError(f"--timing-seconds {args.timing_seconds} must be at least 0")
-    if args.num_threads < 1:
-        raise ValueError(f"--num-threads {args.num_threads} must be at least 1")
+    for name in ("max_wer_loss", "timing_seconds"):
+        number = as_number(getattr(args, name))
+        if not 0.0 <= number < math.inf:
+            raise ValueError(f"{name}={getattr(args, name)} must be at least 0")
+        setattr(args, name, number)
+    for name, least in (("max_utterances", 0), ("num_threads", 1), ("max_points", 1)):
+        setattr(args, name, checked_count(name, getattr(args, name), least))
+    if args.output_config is None:
+        args.output_config = str(Path(args.output) / "decode_calibrated.yaml")
+    if args.decode_config is not None and not Path(args.decode_config).is_file():
+        raise ValueError(
+            f"decode_config={args.decode_config}: no such file to decode by (what "
+            "calibrate finds is written to --output-config)"
+        )
     for option, path in (("--data", args.data), ("--text", args.text)):
         if path is not None and not Path(path).is_file():
             raise ValueError(f"{option}: no such file: {path}")
     if Path(args.output).exists() and not Path(args.output).is_dir():
-        raise ValueError(f"--output {args.output} is not a folder")
+        raise ValueError(f"output={args.output} is not a folder")
 
 
-def calibrate(args: argparse.Namespace, command: str):
+def alternatives(name: str, words: Sequence[str]) -> List[str]:
+    """Values to try, as they were typed.
+
+    Layers of one gate list are joined by commas. Of the others, earlier versions took
+    commas between alternatives, and of layers a plus within a list.
+    """
+    if name == "gate_layers":
+        return [word.replace("+", ",") for word in words]
+    return " ".join(words).replace(",", " ").split()
+
+
+def calibrate(args: argparse.Namespace, options: Dict[str, Any], command: str):
     """Load, read, measure and judge.
 
     Args:
-        args: options of ``get_parser``.
-        command: the command line, to be written beside the results.
+        args, options, command: as for ``run``.
 
     Returns:
-        A ``calibration.report.Calibration``.
+        A ``calibration.summary.Calibration``.
     """
     import torch
 
@@ -174,15 +211,21 @@ def calibrate(args: argparse.Namespace, command: str):
     from espnet_blankskip.calibration.speech_set import read_speech_set
     from espnet_blankskip.calibration.summary import Calibration
 
-    gates = grids.parse_gates(args.gate_layers)
-    thresholds = grids.parse_numbers("--thresholds", args.thresholds, float)
-    extensions = grids.parse_numbers("--spike-extensions", args.spike_extensions, int)
     torch.set_num_threads(args.num_threads)
-    candidate = open_candidate(
-        args.checkpoint, args.conv_context, args.attn_context, **prompt_options(args)
-    )
+    gate, search, others = take_options(options)
+    if others.get("dtype", "float32") != "float32":
+        raise ValueError(f"dtype={others['dtype']}: calibrate measures float32 alone")
+    prompt = {name: others[name] for name in PROMPT if name in others}
+    candidate = open_candidate(args.checkpoint, search=search, **prompt)
+    tried = {name: [value] for name, value in gate.given().items() if name != "mode"}
+    for option in GATE:
+        if getattr(args, option.name) is not None:
+            tried[option.name] = alternatives(option.name, getattr(args, option.name))
     grid = grids.make_grid(
-        candidate.possible_gates, gates, thresholds, extensions, args.max_points
+        candidate.possible_gates,
+        candidate.speech2text.gate_options,
+        tried,
+        args.max_points,
     )
     speech2text = candidate.speech2text
     speech = read_speech_set(
@@ -212,20 +255,5 @@ def calibrate(args: argparse.Namespace, command: str):
         args.max_wer_loss,
         args.num_threads,
         command,
+        Path(args.output_config),
     )
-
-
-def write_config(calibration, path: Path) -> None:
-    """Write the decode config."""
-    from espnet_blankskip.calibration.decode_config import (
-        decode_config,
-        write_decode_config,
-    )
-
-    text = decode_config(
-        calibration.candidate,
-        calibration.speech,
-        calibration.sweep,
-        calibration.verdict,
-    )
-    write_decode_config(path, text)

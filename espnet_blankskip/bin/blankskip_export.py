@@ -4,20 +4,26 @@ import argparse
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from espnet_blankskip.bin.recognition_options import layer_numbers
+from espnet_blankskip.bin.recognition_options import (
+    ALIASES,
+    CHECKPOINT,
+    GATE,
+    add_options,
+)
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.terminal import quiet_import
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> CommandParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="blankskip export",
         description="Write a checkpoint as one ONNX file that skips, with its tokens, "
         "for ONNX Runtime, OpenVINO and sherpa-onnx.",
+        example="blankskip export exp/asr_x --out model --quantize int8",
+        aliases=ALIASES,
     )
-    parser.add_argument(
-        "checkpoint", help="zip, folder, experiment folder, .pth file or zoo tag"
-    )
+    parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument("--out", required=True, metavar="DIR", help="new folder")
     parser.add_argument(
         "--with-frontend",
@@ -47,15 +53,7 @@ def get_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="keep the 8-bit graph although it recognizes worse",
     )
-    parser.add_argument("--threshold", type=float, metavar="P", help="as trained")
-    parser.add_argument("--spike-extension", type=int, metavar="N", help="as trained")
-    parser.add_argument(
-        "--gate-layers", type=layer_numbers, metavar="K,...", help="as trained"
-    )
-    parser.add_argument(
-        "--conv-context", choices=("stale", "zero", "packed"), help="as trained"
-    )
-    parser.add_argument("--attn-context", choices=("kept", "all"), help="as trained")
+    add_options(parser, GATE)
     return parser
 
 
@@ -65,7 +63,14 @@ def main(argv: List[str]) -> int:
     Raises:
         ValueError, OSError: An option, the checkpoint or audio cannot be used.
     """
-    args = get_parser().parse_args(argv)
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    with parser.naming_options():
+        return export(args)
+
+
+def export(args: argparse.Namespace) -> int:
+    """Export and say how to use the result; as `main`."""
     if (args.audio or args.text or args.force) and not args.quantize:
         raise ValueError("--audio, --text and --force need --quantize")
     package = import_export("espnet_blankskip.export.package")
@@ -76,13 +81,7 @@ def main(argv: List[str]) -> int:
         with_frontend=args.with_frontend,
         for_sherpa=args.program is not None,
         int8=args.quantize is not None,
-        gate=dict(
-            blank_threshold=args.threshold,
-            spike_extension=args.spike_extension,
-            gate_layers=args.gate_layers,
-            conv_context=args.conv_context,
-            attn_context=args.attn_context,
-        ),
+        gate={option.name: getattr(args, option.name) for option in GATE},
     )
     for name in exported.manifest.files:
         print(f"{folder / name}: {(folder / name).stat().st_size / 1e6:.1f} MB")
@@ -102,9 +101,9 @@ def _quantization_is_good(folder: Path, args) -> bool:
     agreement = import_export("espnet_blankskip.export.agreement")
     audio, references = listed_audio(args.audio), None
     if args.text is not None:
-        from espnet_blankskip.kaldi.utterance_list import read_utterances
+        from espnet_blankskip.kaldi.lists import read_table
 
-        references = read_utterances(args.text)
+        references = read_table(args.text)
     if audio is None:
         from espnet_blankskip.runtime.manifest import read_manifest
         from espnet_blankskip.zoo.sound import made_sound

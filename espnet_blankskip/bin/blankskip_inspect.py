@@ -1,22 +1,22 @@
 """``blankskip inspect CHECKPOINT``; see ``espnet_blankskip.zoo.inspection``."""
 
-import argparse
 import json
 from typing import List
 
+from espnet_blankskip.bin.recognition_options import CHECKPOINT
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.terminal import quiet_import
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> CommandParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="blankskip inspect",
         description="Say what a checkpoint is and what can be skipped in it. "
         "Reads the config and the weights; builds and runs nothing.",
+        example="blankskip inspect exp/asr_x --kept 0.3",
     )
-    parser.add_argument(
-        "checkpoint", help="zip, folder, experiment folder, .pth file or zoo tag"
-    )
+    parser.add_argument("checkpoint", help=CHECKPOINT)
     parser.add_argument(
         "--kept",
         type=float,
@@ -25,7 +25,7 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="shares of kept frames to estimate the speed-up for (0.2 0.3 0.5)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON (text)")
     return parser
 
 

@@ -1,23 +1,28 @@
 """``blankskip pack EXP ZIP``; see ``espnet_blankskip.zoo.packing_up``."""
 
-import argparse
 from typing import List
 
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.terminal import quiet_import
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> CommandParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="blankskip pack",
         description="Pack an experiment as espnet2.bin.pack does, with the plugin's "
         "version in meta.yaml, a requirements.txt and a model card.",
+        example="blankskip pack exp/asr_x asr_x.zip",
     )
     parser.add_argument("experiment", help="experiment folder")
     parser.add_argument("zip", help="file to write")
-    parser.add_argument("--model-file", help="weights to pack (the best average)")
     parser.add_argument(
-        "--results", help="measured table for the card (RESULTS.md of the experiment)"
+        "--model-file", metavar="PTH", help="weights to pack (the best average)"
+    )
+    parser.add_argument(
+        "--results",
+        metavar="MD",
+        help="measured table for the card (RESULTS.md of the experiment)",
     )
     return parser
 

@@ -4,12 +4,17 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 
 from espnet_blankskip.bin.recognition_options import (
-    add_recognition_options,
-    recognition_options,
+    ALIASES,
+    DECODING,
+    add_decoding_options,
+    add_model_option,
+    decoding_options,
 )
+from espnet_blankskip.command_parser import CommandParser
+from espnet_blankskip.option_values import as_number, checked_count, checked_number
 from espnet_blankskip.terminal import quiet_import
 
 logger = logging.getLogger(__name__)
@@ -19,27 +24,29 @@ logger = logging.getLogger(__name__)
 DEFAULT_SECONDS, MAX_SECONDS = 30.0, 300.0
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> CommandParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="blankskip show",
         description="Draw a file's spectrogram, the words recognized in it, the "
         "encoder layers that each frame ran through, and its blank probability.",
+        example="blankskip show --model exp/asr_x talk.flac --start 60 --end 75",
+        aliases=ALIASES,
     )
     parser.add_argument("file", help="audio file of any rate and number of channels")
-    add_recognition_options(parser)
+    add_model_option(parser)
     parser.add_argument(
         "--output", metavar="PNG", help="picture to write (FILE's name with .png)"
     )
     parser.add_argument(
-        "--start", type=float, default=0.0, metavar="S", help="first second shown (0)"
+        "--start", default=0.0, metavar="SECONDS", help="where the picture begins (0)"
     )
     parser.add_argument(
         "--end",
-        type=float,
-        metavar="S",
-        help=f"last second shown (the end, at most {DEFAULT_SECONDS:g} s on)",
+        metavar="SECONDS",
+        help=f"where it ends (the end of the file, at most {DEFAULT_SECONDS:g} s on)",
     )
+    add_decoding_options(parser, without=("nbest",))
     return parser
 
 
@@ -49,11 +56,27 @@ def main(argv: List[str]) -> int:
     Raises:
         ValueError, OSError: An option, the model or the file cannot be used.
     """
-    args = get_parser().parse_args(argv)
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    with parser.naming_options():
+        names = [name for name in DECODING if name != "nbest"]
+        return show(args, decoding_options(parser, args, names))
+
+
+def show(args: argparse.Namespace, options: Dict[str, Any]) -> int:
+    """Recognize and draw.
+
+    Args:
+        args: Options of ``get_parser``.
+        options: Those of the recognizer.
+
+    Raises:
+        ValueError, OSError: As ``main``.
+    """
     first, last = check_selection(args.start, args.end)
     output = Path(args.output or Path(args.file).with_suffix(".png").name)
     if output.suffix.lower() != ".png":
-        raise ValueError(f"--output {output} must end in .png")
+        raise ValueError(f"output={output} must end in .png")
     try:
         picture = quiet_import("espnet_blankskip.pictures.depth")
     except ModuleNotFoundError as error:
@@ -67,9 +90,10 @@ def main(argv: List[str]) -> int:
 
     say_warnings_to(lambda line: print(f"blankskip show: {line}", file=sys.stderr))
     inference = quiet_import("espnet_blankskip.inference.speech2text")
-    options = recognition_options(args)
-    channel = options.pop("channel")  # chosen before the model hears anything
+    channel = options.pop("channel", None)  # chosen before the model hears anything
     speech2text = inference.BlankSkipSpeech2Text.from_pretrained(args.model, **options)
+    if channel is not None:
+        channel = checked_count("channel", channel)
     reader = AudioReader(speech2text.sample_rate, channel)
     samples = read_selection(reader, args.file, first, last)
     name = Path(args.file).name
@@ -100,14 +124,16 @@ def check_selection(start: float, end: Optional[float]):
     Raises:
         ValueError: They are no stretch of time, or one too long for a picture.
     """
-    if not 0.0 <= start < float("inf"):
-        raise ValueError(f"--start {start:g} must be 0 or more")
+    first = as_number(start)
+    if not 0.0 <= first < float("inf"):
+        raise ValueError(f"start={start} must be 0 or more")
+    start = first
     if end is None:
         return start, None
+    end = checked_number("end", end)
     if not 0.0 < end - start <= MAX_SECONDS:
         raise ValueError(
-            f"--end {end:g} must lie after --start {start:g}, by at most "
-            f"{MAX_SECONDS:g} s"
+            f"end={end:g} must lie after start={start:g}, by at most {MAX_SECONDS:g} s"
         )
     return start, end
 

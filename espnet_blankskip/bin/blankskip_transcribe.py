@@ -6,26 +6,38 @@ be, 2 for wrong options or an unusable model, 130 after Ctrl-C.
 
 import argparse
 import sys
-from typing import Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence
 
 from espnet_blankskip.audio.sources import is_pipe
 from espnet_blankskip.bin.recognition_options import (
-    add_recognition_options,
-    recognition_options,
+    ALIASES,
+    DECODING,
+    add_decoding_options,
+    add_model_option,
+    decoding_options,
 )
-from espnet_blankskip.transcripts.inputs import Utterance, list_utterances
+from espnet_blankskip.command_parser import CommandParser, UsageError
+from espnet_blankskip.kaldi.utterances import Utterance
+from espnet_blankskip.option_values import checked_count
+from espnet_blankskip.transcripts.inputs import list_utterances
 from espnet_blankskip.transcripts.recognizers import ENGINES
 from espnet_blankskip.transcripts.records import Outcome
 from espnet_blankskip.transcripts.run import CannotWrite, Run
 from espnet_blankskip.transcripts.writers import FORMATS, open_writer
 
+#: Formats with room for one hypothesis.
+ONE_BEST = ("text", "srt", "vtt")
 
-def get_parser() -> argparse.ArgumentParser:
+
+def get_parser() -> CommandParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="blankskip transcribe",
         description="Transcribe audio files of any rate, number of channels and "
         "length. A file that cannot be used is named, and the rest goes on.",
+        example="blankskip transcribe --model exp/asr_x talks/ --format srt --output "
+        "subtitles/",
+        aliases={**ALIASES, "--precision": ["--dtype"]},
     )
     parser.add_argument(
         "inputs",
@@ -34,7 +46,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="audio file; folder, with all audio below it; list ending in .scp with "
         "lines 'ID PATH'; or '-': paths on standard input, one per line",
     )
-    add_recognition_options(parser)
+    add_model_option(parser)
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -51,19 +63,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="write the output anew, instead of only what it lacks",
+        help="write the output anew (write only what it lacks)",
     )
-    parser.add_argument(
-        "--beam", type=int, default=1, metavar="N", help="beam; 1 is greedy (1)"
-    )
-    parser.add_argument(
-        "--nbest", type=int, default=1, metavar="N", help="hypotheses to return (1)"
-    )
-    parser.add_argument("--lm", metavar="FILE", help="n-gram model, ARPA or KenLM")
-    parser.add_argument("--lexicon", metavar="FILE", help="words and their tokens")
-    parser.add_argument(
-        "--lm-weight", type=float, default=0.5, metavar="W", help="its weight (0.5)"
-    )
+    add_decoding_options(parser)
     parser.add_argument(
         "--engine",
         choices=ENGINES,
@@ -71,16 +73,7 @@ def get_parser() -> argparse.ArgumentParser:
         "blankskip export wrote (torch, onnxruntime)",
     )
     parser.add_argument(
-        "--precision",
-        "--dtype",
-        dest="dtype",
-        choices=("float32", "float64", "bfloat16", "int8"),
-        default="float32",
-        help="arithmetic (float32)",
-    )
-    parser.add_argument(
         "--jobs",
-        type=int,
         default=1,
         metavar="N",
         help="processes, of one thread each if more than one; results then come in "
@@ -95,9 +88,25 @@ def main(argv: List[str]) -> int:
     Raises:
         ValueError, OSError: An option, the model or a list cannot be used.
     """
-    args = get_parser().parse_args(argv)
-    if args.jobs < 1:
-        raise ValueError(f"--jobs {args.jobs} must be at least 1")
+    parser = get_parser()
+    args = parser.parse_args(argv)
+    with parser.naming_options():
+        return transcribe(args, decoding_options(parser, args, [*DECODING, "engine"]))
+
+
+def transcribe(args: argparse.Namespace, options: Dict[str, Any]) -> int:
+    """Transcribe and return the exit status.
+
+    Args:
+        args: Options of ``get_parser``.
+        options: Those of the recognizer.
+
+    Raises:
+        ValueError, OSError: As ``main``.
+    """
+    args.jobs = checked_count("jobs", args.jobs, 1)
+    if args.overwrite and args.output is None:
+        raise UsageError("--overwrite: there is nothing to write anew without --output")
     if hasattr(sys.stdin, "reconfigure"):  # names of files need not be UTF-8
         sys.stdin.reconfigure(errors="surrogateescape")
     utterances = list_utterances(args.inputs, sys.stdin, args.format != "espnet")
@@ -111,9 +120,11 @@ def main(argv: List[str]) -> int:
             f"{args.output}: {len(utterances) - len(waiting)} of {len(utterances)} are "
             "there already (--overwrite does them again)"
         )
+    if args.format in ONE_BEST and options.get("nbest", 1) not in (1, "1"):
+        _say(f"--format {args.format} writes the best of {options['nbest']} hypotheses")
     run = Run(writer, len(waiting), _say)
     try:
-        run.take(_decode(waiting, args))
+        run.take(_decode(waiting, args, options))
         run.finish(utterances)
     except CannotWrite as error:
         _say(f"cannot write the output: {error}; {_how_to_go_on(run, args)}")
@@ -129,21 +140,11 @@ def main(argv: List[str]) -> int:
 
 
 def _decode(
-    utterances: Sequence[Utterance], args: argparse.Namespace
+    utterances: Sequence[Utterance], args: argparse.Namespace, options: Dict[str, Any]
 ) -> Iterator[Outcome]:
     """Decode, in this process or in others; nothing is imported for nothing."""
     if not utterances:
         return iter(())
-    options = dict(
-        recognition_options(args),
-        engine=args.engine,
-        dtype=args.dtype,
-        beam_size=args.beam,
-        nbest=args.nbest,
-        lm_file=args.lm,
-        lexicon=args.lexicon,
-        lm_weight=args.lm_weight,
-    )
     from espnet_blankskip.transcripts.decoder import Decoder, say_warnings_to
 
     say_warnings_to(_say)

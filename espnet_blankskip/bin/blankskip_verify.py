@@ -1,19 +1,20 @@
 """``blankskip verify DIR --against CHECKPOINT``; see ``espnet_blankskip.export``."""
 
-import argparse
 from pathlib import Path
 from typing import List
 
 from espnet_blankskip.bin.blankskip_export import import_export, listed_audio
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.runtime.engines import ENGINES
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> CommandParser:
     """Return the parser."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="blankskip verify",
         description="Check that an exported model keeps the same frames, gives the "
         "same log-probabilities and the same transcripts as its checkpoint.",
+        example="blankskip verify model --against exp/asr_x",
     )
     parser.add_argument("folder", help="what blankskip export wrote")
     parser.add_argument(

@@ -11,12 +11,13 @@ from typing import List, Sequence, Tuple
 
 from espnet_blankskip.calibration.frontier import Point, Verdict, pareto
 from espnet_blankskip.calibration.sweep import Sweep
+from espnet_blankskip.gate_options import GateOptions, layers_in_words
 from espnet_blankskip.pictures.style import BLUE, GREEN, ORANGE
 
 # for spike extensions: Okabe and Ito's palette, which colour-blind readers can tell
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00")
-# for sets of gate layers
-SHAPES = ("circle", "square", "triangle", "diamond", "pentagon")
+# for gate layers and contexts
+SHAPES = ("circle", "square", "triangle", "diamond", "pentagon", "wedge", "hexagon")
 MIN_LINEAR = 0.1
 _TICKS = (0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 500)
 
@@ -28,7 +29,8 @@ class Mark:
     Attributes:
         x: speed-up.
         y: place of its WER loss on the axis.
-        colour, shape: what stands for its spike extension and gate layers.
+        colour, shape: what stands for its spike extension, and for the rest of it but
+            the threshold.
         point: what it shows.
         on_frontier, recommended: whether it is.
     """
@@ -52,7 +54,7 @@ class Chart:
         layers: (x, y, text) of the gate layers alone.
         limit: y of the largest loss allowed.
         extensions: (text, colour) for the legend.
-        gates: (text, shape) for the legend; empty where all points have the same.
+        places: (text, shape) for the legend; empty where all points have the same.
         x_ticks, y_ticks: (place, text).
         x_range, y_range: ends of the axes.
     """
@@ -62,7 +64,7 @@ class Chart:
     layers: List[Tuple[float, float, str]]
     limit: float
     extensions: List[Tuple[str, str]]
-    gates: List[Tuple[str, str]]
+    places: List[Tuple[str, str]]
     x_ticks: List[Tuple[float, str]]
     y_ticks: List[Tuple[float, str]]
     x_range: Tuple[float, float]
@@ -84,16 +86,16 @@ def make_chart(sweep: Sweep, verdict: Verdict, max_wer_loss: float) -> Chart:
 
     settings = [p.setting for p in sweep.points]
     extensions = sorted({s.spike_extension for s in settings})
-    gates = list(dict.fromkeys(s.gates for s in settings))
+    places = list(dict.fromkeys(_place(s) for s in settings))
     colour = {e: COLOURS[i % len(COLOURS)] for i, e in enumerate(extensions)}
-    shape = {g: SHAPES[i % len(SHAPES)] for i, g in enumerate(gates)}
+    shape = {p: SHAPES[i % len(SHAPES)] for i, p in enumerate(places)}
     best = pareto(sweep.points, sweep.dense)
     marks = [
         Mark(
             p.speed_up,
             place(p.wer),
             colour[p.setting.spike_extension],
-            shape[p.setting.gates],
+            shape[_place(p.setting)],
             p,
             p in best,
             p is verdict.point,
@@ -113,8 +115,9 @@ def make_chart(sweep: Sweep, verdict: Verdict, max_wer_loss: float) -> Chart:
         layers=layers,
         limit=limit,
         extensions=[(f"extension {e}", colour[e]) for e in extensions],
-        gates=[
-            (f"gate at layer {g}", shape[g]) for g in (gates if len(gates) > 1 else [])
+        places=[
+            (_in_words(p, places), shape[p])
+            for p in (places if len(places) > 1 else [])
         ],
         x_ticks=_even_ticks(*x_range),
         y_ticks=_loss_ticks(width, max_wer_loss, *y_range),
@@ -123,12 +126,26 @@ def make_chart(sweep: Sweep, verdict: Verdict, max_wer_loss: float) -> Chart:
     )
 
 
+def _place(setting: GateOptions) -> Tuple[str, str, str]:
+    gates = layers_in_words(setting.gate_layers)
+    return gates, f"attn {setting.attn_context}", f"conv {setting.conv_context}"
+
+
+def _in_words(place: Tuple[str, str, str], places: Sequence[tuple]) -> str:
+    """What sets one place apart from others: "gate 4, attn all"."""
+    gates, *contexts = place
+    apart = [c for n, c in enumerate(contexts, 1) if len({p[n] for p in places}) > 1]
+    return ", ".join([f"gate {gates}", *apart])
+
+
 def describe_point(point: Point, dense_wer: float) -> List[Tuple[str, str]]:
     """Names and values of a point, as hovering over it shows them."""
     return [
-        ("gate layer", point.setting.gates),
+        ("gate layer", layers_in_words(point.setting.gate_layers)),
         ("threshold", f"{point.setting.blank_threshold:g}"),
         ("spike extension", str(point.setting.spike_extension)),
+        ("attention context", point.setting.attn_context),
+        ("convolution context", point.setting.conv_context),
         ("WER", f"{point.wer:.2f} % ({point.wer - dense_wer:+.2f})"),
         ("frames kept", f"{point.kept:.1f} %"),
         ("encoder RTF", f"{point.encoder_rtf:.4f}"),

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import List, Optional, Sequence
 
-from espnet_blankskip.calibration.grid import GateSetting
+from espnet_blankskip.calibration.grid import name_of
+from espnet_blankskip.gate_options import GateOptions
 
 SKIP, DENSE_ONLY, UNJUDGED = "skip", "do not skip", "cannot be judged"
 # A model that gets a third of its words wrong is not done: on such a one, skipping
@@ -38,13 +39,13 @@ class Point:
     """One setting, measured.
 
     Attributes:
-        setting: the setting.
+        setting: the mode and the gates.
         wer: word error rate in percent.
         kept: share in percent of the frames that ran through every layer.
         encoder_rtf, speed_up: as for ``Layer``.
     """
 
-    setting: GateSetting
+    setting: GateOptions
     wer: float
     kept: float
     encoder_rtf: float
@@ -114,7 +115,7 @@ def judge(
             if best is not None and best.wer < gate.wer:
                 # seen early in training with train_skip
                 reason += (
-                    f" ({best.setting.name} has {best.wer:.2f} %: the deep layers "
+                    f" ({name_of(best.setting)} has {best.wer:.2f} %: the deep layers "
                     "serve kept frames, and not yet all frames)"
                 )
             return Verdict(UNJUDGED, reason)

@@ -1,7 +1,8 @@
 """Open any checkpoint so that its gates can be tried, without writing anything."""
 
+import shlex
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import List
 
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.zoo.archive import open_checkpoint
@@ -40,19 +41,12 @@ class Candidate:
         return self.speech2text.asr_model.encoder.gate_head == "ctc"
 
 
-def open_candidate(
-    source: str,
-    conv_context: Optional[str] = None,
-    attn_context: Optional[str] = None,
-    **options,
-) -> Candidate:
+def open_candidate(source: str, **options) -> Candidate:
     """Open a checkpoint; a stock one with interCTC gets a skipping encoder.
 
     Args:
         source: as for ``open_checkpoint``.
-        conv_context, attn_context: what skipped frames contribute; None keeps what
-            the checkpoint was trained with.
-        **options: of the recognizer, such as OWSM-CTC's prompt.
+        **options: of the recognizer, such as its ``search`` or OWSM-CTC's prompt.
 
     Raises:
         CheckpointError: it cannot be loaded, or has no gate to try.
@@ -66,7 +60,8 @@ def open_candidate(
         half = max(1, found.layers // 2)
         raise CheckpointError(
             f"{source}: no layer has an intermediate CTC, so there is no gate to "
-            f"calibrate (blankskip convert --gate-layers {half} makes one)"
+            f"calibrate (blankskip convert {shlex.quote(source)} DST --gate-layers "
+            f"{half} makes one)"
         )
     check_loadable(checkpoint, found)
     config, converted = checkpoint.config, not found.gate_layers
@@ -77,5 +72,4 @@ def open_candidate(
     speech2text = BlankSkipSpeech2Text.from_model(
         model, train_args, fast=True, **options
     )
-    speech2text.set_gate(conv_context=conv_context, attn_context=attn_context)
     return Candidate(speech2text, found, model.encoder.possible_gates, converted)

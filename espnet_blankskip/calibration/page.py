@@ -235,6 +235,15 @@ def _outline(shape: str, x: float, y: float, r: float) -> str:
         "square": [(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)],
         "triangle": [(0, -1.2), (1.1, 0.8), (-1.1, 0.8)],
         "diamond": [(0, -1.3), (1.1, 0), (0, 1.3), (-1.1, 0)],
+        "wedge": [(0, 1.2), (1.1, -0.8), (-1.1, -0.8)],
+        "hexagon": [
+            (0, -1.1),
+            (1, -0.55),
+            (1, 0.55),
+            (0, 1.1),
+            (-1, 0.55),
+            (-1, -0.55),
+        ],
         "pentagon": [(0, -1.1), (1.1, -0.2), (0.7, 1), (-0.7, 1), (-1.1, -0.2)],
     }
     if shape == "circle":
@@ -267,7 +276,7 @@ def _legend(chart: Chart) -> str:
 
     soft = "var(--soft)"
     items: List[str] = [item("circle", c, c, text) for text, c in chart.extensions]
-    items += [item(shape, soft, soft, text) for text, shape in chart.gates]
+    items += [item(shape, soft, soft, text) for text, shape in chart.places]
     items.append(item("circle", soft, "none", "hollow: another point beats it"))
     items.append("<li>shaded: within the allowed loss</li>")
     return f'<ul class="legend">{"".join(items)}</ul>'

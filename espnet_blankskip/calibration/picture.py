@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from espnet_blankskip.calibration.chart import Chart
+from espnet_blankskip.gate_options import layers_in_words
 from espnet_blankskip.pictures.style import (
     GREEN,
     GREY,
@@ -22,6 +23,8 @@ MARKERS = {
     "triangle": "^",
     "diamond": "D",
     "pentagon": "p",
+    "wedge": "v",
+    "hexagon": "h",
 }
 
 
@@ -99,8 +102,10 @@ def _point_out(axes, chart: Chart, mark) -> None:
     )
     setting = mark.point.setting
     text = (
-        f"recommended: threshold {setting.blank_threshold:g},\n"
-        f"extension {setting.spike_extension}, gate {setting.gates}"
+        f"recommended: threshold {setting.blank_threshold:g}, "
+        f"extension {setting.spike_extension},\n"
+        f"gate {layers_in_words(setting.gate_layers)}, attn {setting.attn_context}, "
+        f"conv {setting.conv_context}"
     )
     left = mark.x > sum(chart.x_range) / 2
     below = mark.y > sum(chart.y_range) / 2
@@ -139,7 +144,7 @@ def _legend(chart: Chart) -> list:
         )
 
     handles = [handle(text, "o", colour) for text, colour in chart.extensions]
-    handles += [handle(text, MARKERS[shape], GREY) for text, shape in chart.gates]
+    handles += [handle(text, MARKERS[shape], GREY) for text, shape in chart.places]
     handles += [
         handle("dense pass", "*", INK, markersize=11),
         handle("beaten by another", "o", INK, markerfacecolor="white", alpha=0.7),

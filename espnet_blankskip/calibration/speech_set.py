@@ -6,10 +6,10 @@ from typing import Dict, List, Optional
 
 import numpy as np
 
-from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
-from espnet_blankskip.audio.sources import located
-from espnet_blankskip.evaluation.measure import Utterance
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.evaluation.measure import LoadedUtterance
+from espnet_blankskip.kaldi.lists import read_table
+from espnet_blankskip.kaldi.recordings import read_recordings
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SpeechSet:
     """
 
     name: str
-    utterances: List[Utterance]
+    utterances: List[LoadedUtterance]
     has_text: bool
     listed: int
     seconds: float
@@ -76,15 +76,16 @@ def read_speech_set(
         picks = np.linspace(0, len(usable) - 1, max_utterances).round().astype(int)
         usable = [usable[i] for i in picks]
 
-    utterances = []
-    for utt_id in usable:
-        try:
-            path = located(paths[utt_id], wav_scp)
-            samples = read_audio(path, utt_id, sample_rate)
-            check_samples(samples, utt_id, min_samples)
-            utterances.append(Utterance(utt_id, samples, references.get(utt_id)))
-        except BadAudio as error:
-            failed[utt_id] = error.reason
+    def fail(error: BadAudio) -> None:
+        failed[error.utt_id] = error.reason
+
+    chosen = {utt_id: paths[utt_id] for utt_id in usable}
+    utterances = [
+        LoadedUtterance(utt_id, samples, references.get(utt_id))
+        for utt_id, samples in read_recordings(
+            chosen, fail, sample_rate, min_samples, wav_scp
+        )
+    ]
     if not utterances:
         reason = next(iter(failed.values()))
         raise ValueError(
@@ -100,7 +101,7 @@ def read_speech_set(
 def _read_list(option: str, path: str) -> Dict[str, str]:
     if not Path(path).is_file():
         raise ValueError(f"{option}: no such file: {path}")
-    return read_utterances(path)
+    return read_table(path)
 
 
 def _first(ids: Dict[str, str]) -> str:

@@ -1,12 +1,16 @@
 """A calibration in words and tables: for the terminal, the page and programs."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence
 
+from espnet_blankskip.calibration.advice import (
+    convert_command,
+    decode_config,
+    transcribe_command,
+)
 from espnet_blankskip.calibration.chart import Chart, make_chart
-from espnet_blankskip.calibration.decode_config import convert_command
 from espnet_blankskip.calibration.frontier import (
     SKIP,
     UNJUDGED,
@@ -15,17 +19,19 @@ from espnet_blankskip.calibration.frontier import (
     Verdict,
     pareto,
 )
+from espnet_blankskip.calibration.grid import name_of
 from espnet_blankskip.calibration.opening import Candidate
 from espnet_blankskip.calibration.page import page
 from espnet_blankskip.calibration.picture import draw_frontier
 from espnet_blankskip.calibration.speech_set import SpeechSet
 from espnet_blankskip.calibration.sweep import Sweep
 from espnet_blankskip.evaluation.results_file import environment, markdown_table
+from espnet_blankskip.gate_options import layers_in_words
 from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.terminal import first_of
 
 PICTURE, PAGE, POINTS = "frontier.png", "frontier.html", "points.json"
-COLUMNS = ("gate", "threshold", "extension", "loss", "kept %", "encoder RTF")
+SETTING_COLUMNS = ("gate", "threshold", "extension", "attn", "conv")
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Calibration:
         max_wer_loss: the loss that was allowed.
         num_threads: threads of torch.
         command: the command line.
+        config: where the decode config is written.
     """
 
     candidate: Candidate
@@ -49,6 +56,7 @@ class Calibration:
     max_wer_loss: float
     num_threads: int
     command: str
+    config: Path
 
     @property
     def wer_name(self) -> str:
@@ -114,15 +122,17 @@ def _layer_row(name: str, layer: Layer) -> List[str]:
 
 def point_rows(c: Calibration, points: Sequence[Point]) -> List[List[str]]:
     """Header and one row per point; the recommended one is starred."""
-    gate, threshold, extension, *rest = COLUMNS
-    rows = [[gate, threshold, extension, c.wer_name, *rest, "speed-up"]]
+    measures = (c.wer_name, "loss", "kept %", "encoder RTF", "speed-up")
+    rows = [[*SETTING_COLUMNS, *measures]]
     for p in points:
         star = " *" if p is c.verdict.point else ""
         rows.append(
             [
-                f"{p.setting.gates}{star}",
+                f"{layers_in_words(p.setting.gate_layers)}{star}",
                 f"{p.setting.blank_threshold:g}",
                 str(p.setting.spike_extension),
+                p.setting.attn_context,
+                p.setting.conv_context,
                 f"{p.wer:.2f}",
                 f"{p.wer - c.sweep.dense.wer:+.2f}",
                 f"{p.kept:.1f}",
@@ -149,13 +159,13 @@ def data_line(c: Calibration) -> str:
 
 def timing_line(c: Calibration) -> str:
     """How speed was measured, in one line."""
-    encoder = c.candidate.speech2text.asr_model.encoder
+    beam = c.candidate.speech2text.search_options.beam_size
+    search = "greedy search" if beam == 1 else f"search with beam {beam}"
     threads = f"{c.num_threads} thread" + "s" * (c.num_threads > 1)
     return (
-        "Speed-up: front-end, encoder, CTC head and greedy search against the dense "
+        f"Speed-up: front-end, encoder, CTC head and {search} against the dense "
         f"pass, {threads} of the CPU, one utterance at a time, all settings taking "
-        f"turns; medians of {c.sweep.repeats} repeats on {c.sweep.timed} utterances. "
-        f"conv_context {encoder.conv_context}, attn_context {encoder.attn_context}."
+        f"turns; medians of {c.sweep.repeats} repeats on {c.sweep.timed} utterances."
     )
 
 
@@ -197,8 +207,9 @@ def advice_lines(c: Calibration) -> List[str]:
     """What to do with a recommended point."""
     point, dense = c.verdict.point, c.sweep.dense
     lines = [
-        f"  {point.setting.name}: WER {point.wer:.2f} % ({point.wer - dense.wer:+.2f}),"
-        f" {point.kept:.1f} % of the frames kept, {point.speed_up:.2f}x as fast",
+        f"  {name_of(point.setting)}: WER {point.wer:.2f} % "
+        f"({point.wer - dense.wer:+.2f}), {point.kept:.1f} % of the frames kept, "
+        f"{point.speed_up:.2f}x as fast",
         "  It was chosen on this data; confirm it on a set that it was not chosen on.",
     ]
     for gate in c.sweep.gates:
@@ -208,13 +219,15 @@ def advice_lines(c: Calibration) -> List[str]:
                 f"  Note: layer {gate.number} alone is within the loss too, at "
                 f"{gate.speed_up:.2f}x (mode: intermediate)."
             )
+    lines.append("  To decode so:")
     if c.candidate.needs_conversion:
-        lines.append(f"  To decode so, first: {convert_command(c.candidate, point)}")
+        lines.append(f"    {convert_command(c.candidate, point)}")
+    lines.append(f"    {transcribe_command(c.candidate, c.config)}")
     return lines
 
 
 def write_outputs(c: Calibration, folder: Path) -> List[Path]:
-    """Write picture, page and points into a folder; return their paths.
+    """Write picture, page, points and decode config; return their paths.
 
     Raises:
         OSError: it cannot be written to.
@@ -225,19 +238,20 @@ def write_outputs(c: Calibration, folder: Path) -> List[Path]:
         f"WER points lost (dense: {c.sweep.dense.wer:.2f} %{against}; lower is better)"
     )
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / PICTURE, folder / PAGE, folder / POINTS]
+    paths = [folder / PICTURE, folder / PAGE, folder / POINTS, c.config]
     name = Path(c.candidate.found.source).name
     title = f"{name}: what skipping saves and costs"
     draw_frontier(chart, title, y_label, paths[0])
     write_whole(paths[1], _page(c, chart, y_label))
     write_whole(paths[2], json.dumps(to_dict(c), indent=2) + "\n")
+    write_whole(paths[3], decode_config(c.candidate, c.speech, c.sweep, c.verdict))
     return paths
 
 
 def _page(c: Calibration, chart: Chart, y_label: str) -> str:
     sentence = f"{c.verdict.kind}: {c.verdict.reason}."
     if c.verdict.point is not None:
-        sentence = f"{c.verdict.point.setting.name}: {c.verdict.reason}."
+        sentence = f"{name_of(c.verdict.point.setting)}: {c.verdict.reason}."
     return page(
         title=c.title,
         chart=chart,
@@ -274,7 +288,7 @@ def to_dict(c: Calibration) -> dict:
         "intermediate": [_layer_dict(g) for g in c.sweep.gates],
         "points": [
             {
-                **asdict(p.setting),
+                **p.setting.given(),
                 "wer": p.wer,
                 "kept": p.kept,
                 "encoder_rtf": p.encoder_rtf,

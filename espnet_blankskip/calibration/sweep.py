@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Dict, List, Sequence
 
 from espnet_blankskip.calibration.frontier import Layer, Point
-from espnet_blankskip.calibration.grid import GateSetting
+from espnet_blankskip.calibration.grid import name_of
 from espnet_blankskip.calibration.opening import Candidate
 from espnet_blankskip.calibration.speech_set import SpeechSet
 from espnet_blankskip.evaluation.measure import (
@@ -13,8 +13,9 @@ from espnet_blankskip.evaluation.measure import (
     compare,
     spread_by_length,
 )
-from espnet_blankskip.evaluation.modes import DENSE, INTERMEDIATE, SKIPPING, setting
+from espnet_blankskip.evaluation.modes import DENSE, INTERMEDIATE, recognizer_at
 from espnet_blankskip.evaluation.scoring import score_texts
+from espnet_blankskip.gate_options import GateOptions
 
 TIMING_REPEATS = 5
 
@@ -40,14 +41,14 @@ class Sweep:
     repeats: int
 
 
-def count_settings(candidate: Candidate, grid: Sequence[GateSetting]) -> int:
+def count_settings(candidate: Candidate, grid: Sequence[GateOptions]) -> int:
     """How many ways each utterance will be recognized."""
     return len(_recognizers(candidate, grid))
 
 
 def estimate_seconds(candidate: Candidate, speech: SpeechSet, settings: int) -> float:
     """How long the accuracy pass will take if all settings are as slow as dense."""
-    dense = setting(candidate.speech2text, DENSE)
+    dense = recognizer_at(candidate.speech2text, GateOptions(mode=DENSE))
     sample = spread_by_length(speech.utterances, 3)[-2:][0]
     dense(sample.samples)  # the first call is slower: caches and thread pools
     result = dense(sample.samples)
@@ -57,7 +58,7 @@ def estimate_seconds(candidate: Candidate, speech: SpeechSet, settings: int) -> 
 def measure(
     candidate: Candidate,
     speech: SpeechSet,
-    grid: Sequence[GateSetting],
+    grid: Sequence[GateOptions],
     timing_seconds: float,
 ) -> Sweep:
     """Recognize every utterance once with every setting, then time a part of them.
@@ -84,7 +85,8 @@ def measure(
     )
     points = []
     for point in grid:
-        a, s = compared.accuracies[point.name], compared.speeds[point.name]
+        name = name_of(point)
+        a, s = compared.accuracies[name], compared.speeds[name]
         points.append(Point(point, a.wer, a.kept, s.encoder_rtf, s.speed_up))
     return Sweep(
         dense=_layer(candidate.speech2text.num_layers, DENSE, compared),
@@ -100,24 +102,19 @@ def measure(
 
 
 def _recognizers(
-    candidate: Candidate, grid: Sequence[GateSetting]
+    candidate: Candidate, grid: Sequence[GateOptions]
 ) -> Dict[str, Recognizer]:
     speech2text = candidate.speech2text
-    recognizers = {DENSE: setting(speech2text, DENSE)}
+    recognizers = {DENSE: recognizer_at(speech2text, GateOptions(mode=DENSE))}
     for n in _readable_gates(candidate, grid):
-        recognizers[_alone(n)] = setting(speech2text, INTERMEDIATE, gate_layers=[n])
+        alone = GateOptions(gate_layers=n, mode=INTERMEDIATE)
+        recognizers[_alone(n)] = recognizer_at(speech2text, alone)
     for point in grid:
-        recognizers[point.name] = setting(
-            speech2text,
-            SKIPPING,
-            gate_layers=list(point.gate_layers),
-            blank_threshold=point.blank_threshold,
-            spike_extension=point.spike_extension,
-        )
+        recognizers[name_of(point)] = recognizer_at(speech2text, point)
     return recognizers
 
 
-def _readable_gates(candidate: Candidate, grid: Sequence[GateSetting]) -> List[int]:
+def _readable_gates(candidate: Candidate, grid: Sequence[GateOptions]) -> List[int]:
     if not candidate.reads_labels_at_gate:
         return []
     return sorted({n for point in grid for n in point.gate_layers})

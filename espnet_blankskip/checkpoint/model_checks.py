@@ -4,6 +4,8 @@ from argparse import Namespace
 
 import torch
 
+from espnet_blankskip.decoding.kept_frames import check_post_encoder
+
 DTYPES = ("float32", "float64", "bfloat16")
 
 
@@ -25,19 +27,29 @@ def check_device(device: str, dtype: str) -> None:
         raise ValueError(f"device={device}: torch sees no GPU on this machine")
 
 
-def check_has_ctc(model: torch.nn.Module) -> None:
-    """Check that a model has a CTC to recognize with.
+def check_can_recognize(model: torch.nn.Module) -> None:
+    """Check that a model has a CTC to recognize with, and weights that are numbers.
 
     Raises:
-        ValueError: It is a transducer or an attention model and nothing else.
+        ValueError: It is a transducer or an attention model and nothing else; it has
+            a post-encoder that cannot be heard; or a weight is NaN or infinite.
     """
-    if getattr(model, "ctc", None) is not None:
-        return
-    kind = "a transducer" if getattr(model, "joint_network", None) else "a model"
-    raise ValueError(
-        f"{kind} trained with ctc_weight=0 has no CTC, which is all that is decoded "
-        "here: use ESPnet's own asr_inference"
-    )
+    if getattr(model, "ctc", None) is None:
+        kind = "a transducer" if getattr(model, "joint_network", None) else "a model"
+        raise ValueError(
+            f"{kind} trained with ctc_weight=0 has no CTC, which is all that is "
+            "decoded here: use ESPnet's own asr_inference"
+        )
+    check_post_encoder(model)
+    for name, weight in model.state_dict().items():
+        # a sum takes no second copy of the weight, and a twentieth of the time
+        if weight.is_floating_point() and not weight.sum().isfinite():
+            broken = int((~weight.isfinite()).sum())
+            if broken:
+                raise ValueError(
+                    f"weight {name}: {broken} of {weight.numel()} values are NaN or "
+                    "infinite: the file is damaged or its training diverged"
+                )
 
 
 def model_sample_rate(train_args: Namespace) -> int:

@@ -12,11 +12,10 @@ from typing import Dict, List
 from espnet_blankskip.corpora.catalogue import CORPORA, Corpus, find_corpus
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.data_folder import read_record
-from espnet_blankskip.corpora.folder_check import check_data_folder
 from espnet_blankskip.corpora.sources import require_disk
 from espnet_blankskip.corpora.staging import StagedSets, made_sets
 
-__all__ = ["CORPORA", "Corpus", "CorpusOptions", "check_data_folder", "prepare_corpus"]
+__all__ = ["CORPORA", "Corpus", "CorpusOptions", "prepare_corpus"]
 
 #: Dev and test sets come on top of the training hours.
 HELD_OUT_HOURS = 1.0

@@ -18,6 +18,7 @@ from espnet_blankskip.corpora.sources import (
 )
 from espnet_blankskip.corpora.splits import read_splits
 from espnet_blankskip.corpora.staging import StagedSets
+from espnet_blankskip.kaldi.lists import read_rows
 
 FOLDER = "data_aishell"
 TRANSCRIPTS = Path(FOLDER) / "transcript" / "aishell_transcript_v0.8.txt"
@@ -87,8 +88,7 @@ def compare(root: Path) -> Dict[str, Dict[str, str]]:
     Raises:
         ValueError: If no utterance of a set has both.
     """
-    lines = (root / TRANSCRIPTS).read_text(encoding="utf-8").splitlines()
-    left = {line.split()[0] for line in lines if line.strip()}
+    left = {utt_id for utt_id, _ in read_rows(root / TRANSCRIPTS)}
     dropped = {}
     for name in reversed(SETS):
         folder = root / FOLDER / "wav" / name

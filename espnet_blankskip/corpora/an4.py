@@ -1,7 +1,7 @@
 """CMU's AN4 corpus: people spell and read addresses, names, dates and numbers.
 
-lhotse has no recipe for it. Its files are in NIST SPHERE format, which libsndfile
-reads; the data folders hold them as wav.
+lhotse has no recipe for it. Its files are in NIST SPHERE format (in ``wav``), which
+libsndfile reads, or the same in others (in ``flac``); the data folders hold wav.
 """
 
 import re
@@ -21,6 +21,7 @@ from espnet_blankskip.corpora.dropped import report_dropped
 from espnet_blankskip.corpora.fetching import fetch_archive, unpack
 from espnet_blankskip.corpora.sources import SourceMissing, find_source
 from espnet_blankskip.corpora.staging import StagedSets
+from espnet_blankskip.kaldi.lists import read_lines
 
 SAMPLING_RATE = 16000
 ARCHIVE_NAME = "an4_sphere.tar.gz"
@@ -33,6 +34,8 @@ ARCHIVE_URLS = (
 ARCHIVE_CHECKSUM = (
     "sha256:a0525579493735d32b60fb6fa5975dd0eaacde087b0a4eeb7f13b7ef33077b12"
 )
+#: Folder of the audio, and how its files' names end.
+AUDIO = {"wav": (".sph",), "flac": (".flac", ".ogg")}
 PARTS = {"train": "an4_clstk", "test": "an4test_clstk"}
 #: As in ESPnet's recipe: the first ones in the order of their ids.
 DEV_UTTERANCES = 100
@@ -45,13 +48,13 @@ TRANSCRIPT = re.compile(
 
 
 @dataclass(frozen=True, order=True)
-class Utterance:
+class An4Utterance:
     """One utterance of AN4."""
 
     utt_id: str
     speaker: str
     text: str
-    sphere: Path
+    audio: Path
 
 
 @contextmanager
@@ -81,7 +84,7 @@ def archive_in(source: Path, archive_name: str) -> Path:
 def root_in(folder: Path) -> Optional[Path]:
     """The ``an4`` folder of an unpacked archive, or of a folder that is one."""
     for root in (folder, folder / "an4", folder / "downloads" / "an4"):
-        if (root / "etc").is_dir() and (root / "wav").is_dir():
+        if (root / "etc").is_dir() and any((root / name).is_dir() for name in AUDIO):
             return root
     return None
 
@@ -91,33 +94,46 @@ def is_an4(source: Path) -> bool:
     return archive_in(source, ARCHIVE_NAME).is_file() or root_in(source) is not None
 
 
-def read_part(root: Path, part: str) -> List[Utterance]:
+def read_part(root: Path, part: str) -> List[An4Utterance]:
     """Utterances of ``train`` or ``test``, sorted by id.
 
     Raises:
         ValueError: If a transcript line cannot be understood.
     """
     utterances = []
+    files = audio_files(root, part)
     transcripts = root / "etc" / f"an4_{part}.transcription"
     if not transcripts.is_file():
         raise SourceMissing(f"{transcripts} is missing")
-    for line in transcripts.read_text(encoding="utf-8").splitlines():
+    for line in read_lines(transcripts):
         if not line.strip():
             continue
         match = TRANSCRIPT.fullmatch(line.strip())
         if match is None:
             raise ValueError(f"an4: {transcripts.name}: cannot read {line!r}")
         prompt, speaker, take = match["prompt"], match["speaker"], match["take"]
-        sphere = root / "wav" / PARTS[part] / speaker / f"{prompt}-{speaker}-{take}.sph"
+        name = f"{prompt}-{speaker}-{take}"
+        missing = root / "wav" / PARTS[part] / speaker / f"{name}.sph"
         utt_id = f"{speaker}-{prompt}-{take}"
-        utterances.append(Utterance(utt_id, speaker, match["words"], sphere))
+        audio = files.get(name, missing)
+        utterances.append(An4Utterance(utt_id, speaker, match["words"], audio))
     return sorted(utterances)
 
 
+def audio_files(root: Path, part: str) -> Dict[str, Path]:
+    """Audio of a part by its name."""
+    return {
+        path.stem: path
+        for folder, suffixes in AUDIO.items()
+        for path in (root / folder / PARTS[part]).rglob("*")
+        if path.suffix in suffixes
+    }
+
+
 def write_set(
-    sets: StagedSets, name: str, utterances: List[Utterance], untold: Dict[str, str]
+    sets: StagedSets, name: str, utterances: List[An4Utterance], untold: Dict[str, str]
 ) -> None:
-    """Fill one data folder, converting SPHERE to wav.
+    """Fill one data folder, converting its audio to wav.
 
     Args:
         sets: Where it goes.
@@ -127,9 +143,9 @@ def write_set(
     """
     folder = sets.open(name)
     folder.dropped.update(untold)
-    for utterance in tqdm(utterances, desc=f"converting {name}"):
+    for utterance in tqdm(utterances, desc=f"converting {name}", disable=None):
         try:
-            audio = read_sphere(utterance)
+            audio = read_samples(utterance)
         except BadAudio as problem:
             folder.dropped[utterance.utt_id] = problem.reason
         else:
@@ -137,25 +153,25 @@ def write_set(
     report_dropped(folder)
 
 
-def read_sphere(utterance: Utterance) -> np.ndarray:
+def read_samples(utterance: An4Utterance) -> np.ndarray:
     """16-bit samples (samples,).
 
     Raises:
         BadAudio: If it cannot be read or has another format.
     """
-    read_audio(utterance.sphere, utterance.utt_id, SAMPLING_RATE)
-    audio, _ = soundfile.read(utterance.sphere, dtype="int16")
+    read_audio(utterance.audio, utterance.utt_id, SAMPLING_RATE)
+    audio, _ = soundfile.read(utterance.audio, dtype="int16")
     if audio.ndim != 1:
         raise BadAudio(utterance.utt_id, f"has {audio.shape[1]} channels, 1 expected")
     return audio
 
 
 def without_transcript(
-    root: Path, part: str, utterances: List[Utterance]
+    root: Path, part: str, utterances: List[An4Utterance]
 ) -> Dict[str, str]:
     """Audio files of a part that no transcript belongs to, by their name."""
-    listed = {utterance.sphere.stem for utterance in utterances}
-    recorded = {path.stem for path in (root / "wav" / PARTS[part]).rglob("*.sph")}
+    listed = {utterance.audio.stem for utterance in utterances}
+    recorded = audio_files(root, part).keys()
     return {name: "has audio and no transcript" for name in recorded - listed}
 
 

@@ -74,6 +74,14 @@ CORPORA: Dict[str, Corpus] = {
             variable="AN4",
         ),
         Corpus(
+            name="mini_librispeech",
+            module="mini_librispeech",
+            sampling_rate=16000,
+            speech_kind="human",
+            summary="mini LibriSpeech: 5 hours, tested on test-clean, 16 kHz",
+            variable="MINI_LIBRISPEECH",
+        ),
+        Corpus(
             name="librispeech_100",
             module="librispeech",
             sampling_rate=16000,

@@ -10,10 +10,15 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 import soundfile
 
+from espnet_blankskip.kaldi.file_names import file_stem
+from espnet_blankskip.kaldi.lists import write_rows
+from espnet_blankskip.kaldi.utterances import DROPPED
+from espnet_blankskip.kaldi.whole_file import write_whole
+
 #: Written last; a folder without it was not made by this package.
 RECORD_NAME = "corpus.json"
-DROPPED_NAME = "dropped"
 KIND_NAME = "speech_kind"
+CONTENT_NAME = "content"
 SPEECH_KINDS = ("human", "synthetic")
 
 
@@ -65,6 +70,8 @@ class DataFolderWriter:
         self.sampling_rate = sampling_rate
         self.speech_kind = speech_kind
         self.seconds = 0.0
+        #: What the set is made of, where its name does not tell; in every table.
+        self.content = ""
         #: Why utterances of the corpus are not in the folder, by utterance.
         self.dropped: Dict[str, str] = {}
         self._partial = self.path.parent / f".{self.path.name}.partial"
@@ -81,9 +88,9 @@ class DataFolderWriter:
 
     def wav_path(self, utt_id: str, speaker: str) -> Path:
         """Where an utterance's audio must be written before :meth:`register`."""
-        folder = self._partial / "wav" / speaker
+        folder = self._partial / "wav" / file_stem(speaker)
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{utt_id}.wav"
+        return folder / f"{file_stem(utt_id)}.wav"
 
     def write(self, utt_id: str, speaker: str, audio: np.ndarray, rate: int) -> Path:
         """Write audio (samples,) in [-1, 1] as 16-bit PCM.
@@ -169,33 +176,33 @@ class DataFolderWriter:
             FileExistsError: If a folder that this package did not make is in the way.
         """
         by_speaker = defaultdict(list)
-        lines = defaultdict(list)
-        recordings = {}
-        # Python compares code points, which for UTF-8 is the order of LC_ALL=C sort.
+        lists: Dict[str, List[Tuple[str, str]]] = defaultdict(list)
+        recordings: Dict[str, Path] = {}
         for utt_id, row in sorted(self._rows.items()):
             key = utt_id
             if row.segment is not None:
                 key = row.segment.recording_id
                 times = f"{row.segment.start:.6f} {row.segment.end:.6f}"
-                lines["segments"].append(f"{utt_id} {key} {times}")
+                lists["segments"].append((utt_id, f"{key} {times}"))
             if recordings.setdefault(key, row.audio) != row.audio:
                 raise ValueError(f"recording {key}: the id is used twice")
-            lines["text"].append(f"{utt_id} {row.text}")
-            lines["utt2spk"].append(f"{utt_id} {row.speaker}")
+            lists["text"].append((utt_id, row.text))
+            lists["utt2spk"].append((utt_id, row.speaker))
             if row.samples is not None:
-                lines["utt2num_samples"].append(f"{utt_id} {row.samples}")
+                lists["utt2num_samples"].append((utt_id, str(row.samples)))
             by_speaker[row.speaker].append(utt_id)
-        lines["wav.scp"] = [f"{key} {wav}" for key, wav in sorted(recordings.items())]
+        lists["wav.scp"] = [(key, str(path)) for key, path in recordings.items()]
         if self.dropped:
-            lines[DROPPED_NAME] = [f"{u} {why}" for u, why in self.dropped.items()]
+            lists[DROPPED] = list(self.dropped.items())
         for name, values in self._extra.items():
-            lines[name] = [f"{utt_id} {values[utt_id]}" for utt_id in sorted(values)]
-        for speaker, utt_ids in sorted(by_speaker.items()):
-            lines["spk2utt"].append(f"{speaker} {' '.join(utt_ids)}")
-        lines[KIND_NAME].append(self.speech_kind)
-        for name, content in lines.items():
-            text = "\n".join(content) + "\n"
-            (self._partial / name).write_text(text, encoding="utf-8")
+            lists[name] = list(values.items())
+        for speaker, utt_ids in by_speaker.items():
+            lists["spk2utt"].append((speaker, " ".join(utt_ids)))
+        for name, rows in lists.items():
+            write_rows(self._partial / name, rows)
+        write_whole(self._partial / KIND_NAME, f"{self.speech_kind}\n")
+        if self.content:
+            write_whole(self._partial / CONTENT_NAME, f"{self.content}\n")
         record = {
             **record,
             "speech_kind": self.speech_kind,
@@ -204,7 +211,7 @@ class DataFolderWriter:
             "hours": round(self.seconds / 3600, 3),
         }
         text = json.dumps(record, indent=2, sort_keys=True) + "\n"
-        (self._partial / RECORD_NAME).write_text(text, encoding="utf-8")
+        write_whole(self._partial / RECORD_NAME, text)
         remove_data_folder(self.path)
         self._partial.rename(self.path)
 
@@ -244,13 +251,3 @@ def remove_data_folder(path: Path) -> None:
     refuse_foreign_folder(path)
     if path.exists():
         shutil.rmtree(path)
-
-
-def read_table(path: Path) -> List[Tuple[str, str]]:
-    """Rows ``(key, rest of the line)`` of a Kaldi-style list, in file order."""
-    rows = []
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
-        if line.strip():
-            key, _, value = line.strip().partition(" ")
-            rows.append((key, value.strip()))
-    return rows

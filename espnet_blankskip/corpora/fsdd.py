@@ -126,7 +126,9 @@ def write_set(
     folder = sets.open(name)
     prefix = "synthetic_" if folder.speech_kind == "synthetic" else ""
     groups = by_speaker(recordings)
-    for speaker, own in tqdm(groups.items(), desc=f"connecting digits for {name}"):
+    for speaker, own in tqdm(
+        groups.items(), desc=f"connecting digits for {name}", disable=None
+    ):
         # A stream of its own for every set and speaker: leaving one speaker out
         # does not change the utterances of the others.
         rng = np.random.default_rng([seed, crc32(f"{name}/{speaker}".encode())])

@@ -19,6 +19,7 @@ from espnet_blankskip.corpora.sources import (
 )
 from espnet_blankskip.corpora.splits import read_splits
 from espnet_blankskip.corpora.staging import StagedSets
+from espnet_blankskip.kaldi.lists import read_table
 
 FOLDER = "LibriSpeech"
 HELD_OUT = ("dev-clean", "dev-other", "test-clean", "test-other")
@@ -111,10 +112,8 @@ def compare(part: Path) -> Dict[str, str]:
     """
     listed = set()
     for transcripts in part.rglob("*.trans.txt"):
-        lines = transcripts.read_text(encoding="utf-8").splitlines()
-        for number, line in enumerate(lines, 1):
-            utt_id, _, words = line.strip().partition(" ")
-            if not words.strip():
-                raise ValueError(f"{transcripts}, line {number}: {utt_id} has no words")
+        for utt_id, words in read_table(transcripts).items():
+            if not words:
+                raise ValueError(f"{transcripts}: {utt_id} has no words")
             listed.add(utt_id)
     return unpaired(part, listed, {path.stem for path in part.rglob("*.flac")})

@@ -92,7 +92,9 @@ def write_set(
         for s in split.supervisions
         if files.get(s.recording_id) is not None
     )
-    for supervision in tqdm(split.supervisions, desc=f"{name}: utterances"):
+    for supervision in tqdm(
+        split.supervisions, desc=f"{name}: utterances", disable=None
+    ):
         utt_id, speaker = names[supervision.id]
         text = " ".join((supervision.text or "").split())
         recording = split.recordings.get(supervision.recording_id)
@@ -128,7 +130,7 @@ def find_files(split: Split, name: str) -> Dict[str, Optional[AudioFile]]:
     """The file of every recording that is used, None where lhotse has to read it."""
     used = {supervision.recording_id for supervision in split.supervisions}
     recordings = [r for r in split.recordings.values() if r.id in used]
-    bar = tqdm(recordings, desc=f"{name}: recordings", leave=False)
+    bar = tqdm(recordings, desc=f"{name}: recordings", leave=False, disable=None)
     return {recording.id: plain_file(recording) for recording in bar}
 
 

@@ -117,7 +117,9 @@ def write_set(
     folder = sets.open(name)
     prompts = plan(name, options.seed, frozenset(taken))
     limit = 3600 * hours
-    with tqdm(total=round(limit), unit="s", desc=f"speaking {name}") as bar:
+    with tqdm(
+        total=round(limit), unit="s", desc=f"speaking {name}", disable=None
+    ) as bar:
         while folder.seconds < limit:
             batch: List[Prompt] = list(islice(prompts, BATCH))
             for prompt, audio in zip(batch, speak_all(say, batch)):

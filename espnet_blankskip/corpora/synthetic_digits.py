@@ -26,7 +26,9 @@ def speak_digits(sampling_rate: int, seed: int) -> List[Recording]:
     """
     rng = np.random.default_rng(seed)
     recordings = []
-    for number, speaker in enumerate(tqdm(DIGIT_SPEAKERS, desc="speaking digits")):
+    for number, speaker in enumerate(
+        tqdm(DIGIT_SPEAKERS, desc="speaking digits", disable=None)
+    ):
         for digit, word in enumerate(WORDS):
             for index in range(RECORDINGS_PER_DIGIT):
                 voice = Voice(

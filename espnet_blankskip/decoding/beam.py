@@ -28,7 +28,7 @@ from flashlight.lib.text.decoder import (
 
 from espnet_blankskip.decoding.hypothesis import BLANK, TokenPath, collapse, gaps_after
 from espnet_blankskip.decoding.lexicon import Lexicon
-from espnet_blankskip.decoding.lexicon_model import LexiconModel
+from espnet_blankskip.decoding.lexicon_model import LexiconModel, LexiconReader
 from espnet_blankskip.decoding.ngram import LN_10, read_ngram, token_ngram
 
 # Tokens tried per frame: the probability of a CTC frame sits on very few of them, and
@@ -44,7 +44,8 @@ class PrefixBeamSearch:
     """Prefix beam search (a `CTCSearch`).
 
     The score of a hypothesis is the log-probability of its token sequence, summed
-    over the alignments that stayed in the beam.
+    over the alignments that stayed in the beam. Threads may share a search: each call
+    has a decoder of its own.
 
     Args:
         beam: Hypotheses kept per frame, where a prefix that ends in a blank and the
@@ -55,7 +56,7 @@ class PrefixBeamSearch:
 
     def __init__(self, beam: int, nbest: int, token_list: Sequence[str]):
         self._nbest = nbest
-        self._decoder = self._make_decoder(beam, len(token_list), ZeroLM(), 0.0)
+        self._options = _decoder_options(beam, len(token_list), 0.0)
 
     def __call__(
         self, log_probs: np.ndarray, kept_index: np.ndarray, skipped_score: float = 0.0
@@ -82,31 +83,24 @@ class PrefixBeamSearch:
         """Return flashlight-text's results, best first."""
         emissions = np.ascontiguousarray(log_probs, dtype=np.float32)
         ends = [*(gap.nonzero()[0] + 1).tolist(), len(emissions)]
-        self._decoder.decode_begin()
+        lm = self._language_model()  # the decoder does not keep it alive
+        # CTC has no silence token; blank in its place begins and ends a path.
+        decoder = LexiconFreeDecoder(self._options, lm, BLANK, BLANK, [])
+        decoder.decode_begin()
         for begin, end in zip([0, *ends], ends):
             if begin > 0:
-                self._decoder.decode_step(SURE_BLANK.ctypes.data, *SURE_BLANK.shape)
+                decoder.decode_step(SURE_BLANK.ctypes.data, *SURE_BLANK.shape)
             stretch = emissions[begin:end]
-            self._decoder.decode_step(stretch.ctypes.data, *stretch.shape)
-        self._decoder.decode_end()
-        return self._decoder.get_all_final_hypothesis()
+            decoder.decode_step(stretch.ctypes.data, *stretch.shape)
+        decoder.decode_end()
+        return decoder.get_all_final_hypothesis()
+
+    def _language_model(self) -> LM:
+        """Return the language model for one call."""
+        return ZeroLM()
 
     def _only_allowed(self, path: TokenPath) -> TokenPath:
         return path
-
-    def _make_decoder(self, beam: int, vocab: int, lm: LM, lm_weight: float):
-        self._lm = lm  # the decoder does not keep a model written in Python alive
-        options = LexiconFreeDecoderOptions(
-            beam_size=beam,
-            beam_size_token=min(vocab, max(TOKENS_PER_FRAME, beam)),
-            beam_threshold=BEAM_THRESHOLD,
-            lm_weight=lm_weight,
-            sil_score=0.0,
-            log_add=True,
-            criterion_type=CriterionType.CTC,
-        )
-        # CTC has no silence token; blank in its place begins and ends a path.
-        return LexiconFreeDecoder(options, lm, BLANK, BLANK, [])
 
 
 class LanguageModelSearch(PrefixBeamSearch):
@@ -141,15 +135,30 @@ class LanguageModelSearch(PrefixBeamSearch):
         word_score: float = 0.0,
     ):
         self._nbest = nbest
-        self._model = None
+        self._words = self._ngram = None
         if lexicon is not None:
             ngram = None if lm is None else read_ngram(lm, lexicon.words, "lexicon")
-            self._model = LexiconModel(lexicon, ngram, lm_weight, word_score)
-            model, weight = self._model, 1.0
+            self._words = LexiconModel(lexicon, ngram, lm_weight, word_score)
+            weight = 1.0
         else:
             # KenLM's own scores are decimal logarithms.
-            model, weight = token_ngram(lm, token_list), lm_weight * LN_10
-        self._decoder = self._make_decoder(beam, len(token_list), model, weight)
+            self._ngram, weight = token_ngram(lm, token_list), lm_weight * LN_10
+        self._options = _decoder_options(beam, len(token_list), weight)
+
+    def _language_model(self) -> LM:
+        return self._ngram if self._words is None else LexiconReader(self._words)
 
     def _only_allowed(self, path: TokenPath) -> TokenPath:
-        return path if self._model is None else self._model.only_words(path)
+        return path if self._words is None else self._words.only_words(path)
+
+
+def _decoder_options(beam: int, vocab: int, lm_weight: float):
+    return LexiconFreeDecoderOptions(
+        beam_size=beam,
+        beam_size_token=min(vocab, max(TOKENS_PER_FRAME, beam)),
+        beam_threshold=BEAM_THRESHOLD,
+        lm_weight=lm_weight,
+        sil_score=0.0,
+        log_add=True,
+        criterion_type=CriterionType.CTC,
+    )

@@ -15,6 +15,7 @@ from typing import Dict, List, Sequence, Tuple, Union
 
 from espnet_blankskip.decoding.hypothesis import BLANK
 from espnet_blankskip.decoding.words import SPACE
+from espnet_blankskip.kaldi.lists import ListError, fields, read_lines
 
 
 @dataclass(eq=False)
@@ -76,11 +77,11 @@ def read_lexicon(path: Union[str, Path], token_list: Sequence[str]) -> Lexicon:
     ids = {token: i for i, token in enumerate(token_list) if i != BLANK}
     spellings = []
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
+        lines = read_lines(path)
+    except ListError:
         raise ValueError(f"lexicon={path} is not text in UTF-8") from None
     for number, line in enumerate(lines, start=1):
-        word, *tokens = line.split() or [""]
+        word, *tokens = fields(line)
         if not word:
             continue
         if not tokens:

@@ -21,7 +21,7 @@ VIOLATION = -1000.0
 
 
 @dataclass(frozen=True, eq=False)
-class _Prefix:
+class Prefix:
     """Tokens read so far.
 
     Args:
@@ -37,8 +37,8 @@ class _Prefix:
     steps: Dict[int, Tuple[LMState, float]] = field(default_factory=dict)
 
 
-class LexiconModel(LM):
-    """Language model over tokens for flashlight-text's decoder.
+class LexiconModel:
+    """Scores of tokens that spell words. Nothing of it changes while it is used.
 
     Args:
         lexicon: The words; its nodes get their look-ahead scores here.
@@ -54,37 +54,11 @@ class LexiconModel(LM):
         lm_weight: float,
         word_score: float,
     ):
-        super().__init__()
         self._lexicon = lexicon
         self._ngram = ngram
         self._lm_weight = lm_weight
         self._word_score = word_score
-        self._prefixes: Dict[LMState, _Prefix] = {}
         self._look_ahead()
-
-    def start(self, start_with_nothing: bool) -> LMState:
-        """Begin an utterance (called by the decoder)."""
-        state = LMState()
-        self._prefixes = {state: self._begin()}
-        return state
-
-    def score(self, state: LMState, token: int) -> Tuple[LMState, float]:
-        """Return the state after a token and what the token adds to the score."""
-        prefix = self._prefixes[state]
-        step = prefix.steps.get(token)
-        if step is None:
-            step = prefix.steps[token] = self._step(state, prefix, token)
-        return step
-
-    def finish(self, state: LMState) -> Tuple[LMState, float]:
-        """Return what the end of the utterance adds to the score."""
-        prefix = self._prefixes[state]
-        divisions = prefix.divisions.items()
-        ends = [s + self._end(lm) for (node, lm), s in divisions if self._is_end(node)]
-        if ends:
-            return state, max(ends) - prefix.worth
-        unfinished = max(s + self._end(lm) for (_, lm), s in divisions)
-        return state, VIOLATION + unfinished - prefix.worth
 
     def only_words(self, path: TokenPath) -> TokenPath:
         """Remove tokens that belong to no word of the lexicon.
@@ -95,9 +69,9 @@ class LexiconModel(LM):
         Returns:
             The same, unless the decoder found no sequence of words.
         """
-        prefix, kept, complete, violations = self._begin(), [], 0, 0
+        prefix, kept, complete, violations = self.begin(), [], 0, 0
         for i, token in enumerate(path.token_int):
-            after = self._advance(prefix, token)
+            after = self.advance(prefix, token)
             if after is None:
                 violations += 1
                 continue
@@ -117,31 +91,32 @@ class LexiconModel(LM):
             score=path.score - violations * VIOLATION,
         )
 
-    def _begin(self) -> _Prefix:
+    def begin(self) -> Prefix:
+        """Return the prefix without tokens."""
         begin = None if self._ngram is None else self._ngram.begin()
-        return _Prefix({(node, begin): 0.0 for node in self._lexicon.starts}, 0.0)
+        return Prefix({(node, begin): 0.0 for node in self._lexicon.starts}, 0.0)
 
-    def _step(
-        self, state: LMState, prefix: _Prefix, token: int
-    ) -> Tuple[LMState, float]:
-        after = self._advance(prefix, token)
-        if after is None:
-            return state, VIOLATION  # passed over
-        following = state.child(token)
-        self._prefixes[following] = after
-        return following, after.worth - prefix.worth
-
-    def _advance(self, prefix: _Prefix, token: int) -> Optional[_Prefix]:
+    def advance(self, prefix: Prefix, token: int) -> Optional[Prefix]:
+        """Return a prefix with one more token; None where no word has it."""
         divisions: Dict[Tuple[Node, object], float] = {}
         for place, score in self._next_divisions(prefix, token):
             divisions[place] = max(score, divisions.get(place, score))
         if not divisions:
             return None
         worth = max(score + node.best for (node, _), score in divisions.items())
-        return _Prefix(divisions, worth)
+        return Prefix(divisions, worth)
+
+    def end(self, prefix: Prefix) -> float:
+        """Return what the end of the utterance adds to a prefix's worth."""
+        divisions = prefix.divisions.items()
+        ends = [s + self._end(lm) for (node, lm), s in divisions if self._is_end(node)]
+        if ends:
+            return max(ends) - prefix.worth
+        unfinished = max(s + self._end(lm) for (_, lm), s in divisions)
+        return VIOLATION + unfinished - prefix.worth
 
     def _next_divisions(
-        self, prefix: _Prefix, token: int
+        self, prefix: Prefix, token: int
     ) -> Iterator[Tuple[Tuple[Node, object], float]]:
         for (node, lm), score in prefix.divisions.items():
             child = node.children.get(token)
@@ -184,3 +159,44 @@ class LexiconModel(LM):
         if self._ngram is None:
             return self._word_score
         return self._lm_weight * self._ngram.unigram(word) + self._word_score
+
+
+class LexiconReader(LM):
+    """A lexicon model as flashlight-text's decoder asks for it, for one utterance.
+
+    It remembers what it was asked, so each search needs its own.
+
+    Args:
+        model: The lexicon model.
+    """
+
+    def __init__(self, model: LexiconModel):
+        super().__init__()
+        self._model = model
+        self._prefixes: Dict[LMState, Prefix] = {}
+
+    def start(self, start_with_nothing: bool) -> LMState:
+        """Begin an utterance (called by the decoder)."""
+        state = LMState()
+        self._prefixes = {state: self._model.begin()}
+        return state
+
+    def score(self, state: LMState, token: int) -> Tuple[LMState, float]:
+        """Return the state after a token and what the token adds to the score."""
+        prefix = self._prefixes[state]
+        step = prefix.steps.get(token)
+        if step is None:
+            step = prefix.steps[token] = self._step(state, prefix, token)
+        return step
+
+    def finish(self, state: LMState) -> Tuple[LMState, float]:
+        """Return what the end of the utterance adds to the score."""
+        return state, self._model.end(self._prefixes[state])
+
+    def _step(self, state: LMState, prefix: Prefix, token: int):
+        after = self._model.advance(prefix, token)
+        if after is None:
+            return state, VIOLATION  # passed over
+        following = state.child(token)
+        self._prefixes[following] = after
+        return following, after.worth - prefix.worth

@@ -15,7 +15,9 @@ from typing import Callable, List, Optional, Sequence, Union
 
 import yaml
 
-from espnet_blankskip.decoding.words import SPACE, is_unspaced
+from espnet_blankskip.decoding.segmentation import unspaced_script
+from espnet_blankskip.decoding.words import SPACE
+from espnet_blankskip.kaldi.lists import read_rows
 from espnet_blankskip.terminal import one_line
 
 Speller = Callable[[str], List[str]]
@@ -39,12 +41,12 @@ def main(cmd: Optional[Sequence[str]] = None) -> int:
     try:
         config = read_token_config(args.asr_train_config)
         spell = speller(config)
-        lines = Path(args.words).read_text(encoding="utf-8").splitlines()
+        rows = read_rows(args.words)
     except (ValueError, OSError) as error:
         print(f"make_lexicon: {error}", file=sys.stderr)
         return 2
     tokens = set(config["token_list"])
-    words = dict.fromkeys(line.split()[0] for line in lines if line.split())
+    words = dict.fromkeys(word for word, _ in rows)
     spelled = 0
     for word in words:
         spelling = spell(word)
@@ -107,7 +109,9 @@ def speller(config: dict) -> Speller:
         return lambda word: [word]
     if token_type == "char":
         spaced = SPACE in config["token_list"]
-        return lambda word: [SPACE] * (spaced and not is_unspaced(word)) + list(word)
+        return lambda word: (
+            [SPACE] * (spaced and not unspaced_script(word)) + list(word)
+        )
     if token_type == "bpe":
         return _piece_speller(config.get("bpemodel"))
     raise ValueError(

@@ -79,10 +79,11 @@ def frame_clock(model: torch.nn.Module, sample_rate: int) -> Optional[FrameClock
         sample_rate: Samples per second.
 
     Returns:
-        The clock, or None where the front-end does not tell its hop.
+        The clock, or None where the front-end does not tell its hop, or a
+        post-encoder may change the frames.
     """
     hop_length, embed = _hop_and_embed(model)
-    if hop_length is None:
+    if hop_length is None or getattr(model, "postencoder", None) is not None:
         return None
     geometry = subsampling_geometry(embed)
     hop = hop_length / sample_rate

@@ -24,11 +24,6 @@ class BlankSkipConformerEncoder(LayerSkipping, ConformerEncoder):
         module = self.encoders[0].conv_module
         return 0 if module is None else module.depthwise_conv.kernel_size[0] // 2
 
-    def frame_counter(self):
-        """Batch norm that has counted the training batches, or None."""
-        module = self.encoders[0].conv_module
-        return None if module is None else module.norm
-
     def run_layer(self, layer: torch.nn.Module, x: Tensor, mixing) -> Tensor:
         """Run one conformer layer on the frames that ``mixing`` describes.
 

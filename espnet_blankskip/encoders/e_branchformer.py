@@ -51,10 +51,6 @@ class EBranchformerSkipping(LayerSkipping):
         """Frames that cgMLP's convolution reaches on each side."""
         return self.encoders[0].cgmlp.csgu.conv.kernel_size[0] // 2
 
-    def frame_counter(self):
-        """None: nothing here counts batches, so a resumed training warms up anew."""
-        return None
-
     def run_layer(self, layer: torch.nn.Module, x: Tensor, mixing) -> Tensor:
         """Run one E-Branchformer layer on the frames that ``mixing`` describes.
 
@@ -131,14 +127,13 @@ class BlankSkipEBranchformerEncoder(EBranchformerSkipping, EBranchformerEncoder)
             ctc: the CTC head that the gates read.
             max_layer: stop after this many layers. ESPnet's own code runs, without
                 skipping.
-            return_all_hs: also return the states after every layer, and no
-                intermediate CTC outputs; again ESPnet's own code.
+            return_all_hs: as for ``LayerSkipping.forward``.
         """
-        if max_layer is not None or return_all_hs:
+        if max_layer is not None:
             return EBranchformerEncoder.forward(
                 self, xs_pad, ilens, prev_states, masks, ctc, max_layer, return_all_hs
             )
-        return super().forward(xs_pad, ilens, prev_states, masks, ctc)
+        return super().forward(xs_pad, ilens, prev_states, masks, ctc, return_all_hs)
 
     def drops_layer(self, number: int) -> bool:
         """Draw ``layer_drop_rate`` as ESPnet does; a gate layer is never dropped."""

@@ -5,8 +5,6 @@ from typing import List, Optional, Tuple
 
 from torch import Tensor
 
-MODES = ("skipping", "dense", "intermediate")
-
 
 @dataclass
 class EncodedFrames:

@@ -7,6 +7,7 @@ on true positions: distances are differences of original frame numbers, and the
 convolution sees true neighbours in time.
 """
 
+import copy
 import math
 from typing import Callable, List, Optional
 
@@ -48,6 +49,7 @@ class AllFrames:
 
     def attention(self, attn: torch.nn.Module, x: Tensor, prepare: Prepare) -> Tensor:
         """Self-attention: prepared states (B, T, D) -> (B, T, D)."""
+        attn = _for_this_call(attn, x)
         if self.pos_emb is None:
             return attn(x, x, x, self.mask)
         return attn(x, x, x, self.pos_emb, self.mask)
@@ -138,6 +140,7 @@ class KeptFrames:
             keys = torch.cat([x, prepare(self.attn_stale)], 1)
         if fast(attn, x):
             return attn.attend(x, keys, self.key_mask, self._fast_bias(attn, x))
+        attn = _for_this_call(attn, x)
         q, k, v = attn.forward_qkv(x, keys, keys)
         if isinstance(attn, RelPositionMultiHeadedAttention):
             scores = self._relative_scores(attn, q, k)
@@ -197,6 +200,15 @@ class KeptFrames:
         if norm.training:
             return _norm_valid(norm, x, self.frames.valid)
         return norm(x.reshape(-1, x.size(-1))).view_as(x)
+
+
+def _for_this_call(attn: torch.nn.Module, x: Tensor) -> torch.nn.Module:
+    """An attention with the same parameters that other threads do not touch.
+
+    ESPnet's puts its scores into an attribute and reads them from there.
+    """
+    alone = attn.training or torch.jit.is_tracing() or torch.compiler.is_compiling()
+    return attn if alone or fast(attn, x) else copy.copy(attn)
 
 
 def _source_of_cells(parts: List[PackedFrames]) -> Tensor:

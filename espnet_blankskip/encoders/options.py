@@ -1,36 +1,15 @@
 """Checks of the encoders' options; every error names the option and its range."""
 
 import inspect
-from typing import Callable, Iterable, List, Optional, Sequence, Union
+from typing import Callable, Iterable, Optional, Sequence, Union
 
 import torch
 
-from espnet_blankskip.gate import is_count
+from espnet_blankskip.option_values import as_count, as_number
 from espnet_blankskip.upstream import ESPNET, LegacyRelPositionMultiHeadedAttention
 from espnet_blankskip.version import __version__, is_older
 
-CONV_CONTEXTS = ("stale", "zero", "packed")
-ATTN_CONTEXTS = ("kept", "all")
 GATE_HEADS = ("ctc", "own")
-
-
-def check_choice(option: str, value: str, choices: Sequence[str]) -> None:
-    """Check that a value is one of the choices."""
-    if value not in choices:
-        raise ValueError(f"{option}={value} must be one of: {', '.join(choices)}")
-
-
-def checked_gate_layers(gate_layers: Sequence[int], num_blocks: int) -> List[int]:
-    """Return the gates as a list, if they are layers that can have one."""
-    several = isinstance(gate_layers, (list, tuple))
-    layers = list(gate_layers) if several else [gate_layers]
-    good = all(isinstance(n, int) and 1 <= n < num_blocks for n in layers)
-    if not good or layers != sorted(set(layers)):
-        raise ValueError(
-            f"gate_layers={layers} must be ascending layer numbers in "
-            f"1..{num_blocks - 1} for num_blocks={num_blocks}"
-        )
-    return layers
 
 
 def check_espnet_options(given: Iterable[str], constructor: Callable) -> None:
@@ -49,15 +28,32 @@ def check_espnet_options(given: Iterable[str], constructor: Callable) -> None:
         )
 
 
-def check_train_skip(train_skip: Union[bool, float], skip_warmup_steps: int) -> None:
-    """Check the options of skipping in training."""
-    if not isinstance(train_skip, (int, float)) or not 0.0 <= train_skip <= 1.0:
+def checked_train_skip(train_skip: Union[bool, float]) -> float:
+    """Return the probability of skipping in a training batch."""
+    chance = float(train_skip) if train_skip in (True, False) else as_number(train_skip)
+    if not 0.0 <= chance <= 1.0:
         raise ValueError(
             f"train_skip={train_skip} must be true, false or a probability in 0..1"
         )
-    if not is_count(skip_warmup_steps):
+    return chance
+
+
+def checked_warmup_steps(skip_warmup_steps: int) -> int:
+    """Return the training batches before skipping starts."""
+    steps = as_count(skip_warmup_steps)
+    if steps is None:
         raise ValueError(
             f"skip_warmup_steps={skip_warmup_steps} must be a whole number >= 0"
+        )
+    return steps
+
+
+def check_gates_exist(gate_layers: Sequence[int], num_blocks: int) -> None:
+    """Check that an encoder has the layers that are to gate, and one above them."""
+    if gate_layers and not max(gate_layers) < num_blocks:
+        raise ValueError(
+            f"gate_layers={list(gate_layers)} must lie in 1..{num_blocks - 1} for "
+            f"num_blocks={num_blocks}"
         )
 
 

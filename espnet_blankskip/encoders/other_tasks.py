@@ -7,7 +7,7 @@ ASR task does, and OWSM-CTC; SLU and S2T do for encoders that condition on it.
 import argparse
 from typing import Dict
 
-from espnet_blankskip.encoders.gate_settings import GateSettings
+from espnet_blankskip.encoders.gated_encoder import GatedEncoder
 
 ST, TRANSDUCER = "espnet2.tasks.st", "espnet2.tasks.asr_transducer"
 _REFUSALS = {
@@ -36,7 +36,7 @@ def add_to_task(task, encoders: Dict[str, type]) -> None:
 def _conditioned(name: str, encoder: type, task: str) -> type:
     """An encoder that refuses gates which its model would never let it read."""
 
-    class Conditioned(GateSettings):
+    class Conditioned(GatedEncoder):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             if self.gate_layers and not self.interctc_use_conditioning:

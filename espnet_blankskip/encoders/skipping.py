@@ -11,14 +11,14 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from espnet_blankskip.encoders.encoded_frames import MODES, EncodedFrames
-from espnet_blankskip.encoders.gate_settings import GateSettings
+from espnet_blankskip.encoders.encoded_frames import EncodedFrames
+from espnet_blankskip.encoders.gated_encoder import GatedEncoder
 from espnet_blankskip.encoders.input_layer_names import use_names_of
-from espnet_blankskip.encoders.input_padding import padding_hidden
+from espnet_blankskip.encoders.input_padding import hide_padding, padding_of
 from espnet_blankskip.encoders.mixing import AllFrames, KeptFrames
-from espnet_blankskip.encoders.options import check_choice
 from espnet_blankskip.encoders.positions import PositionTables
 from espnet_blankskip.gate import blank_log_prob, keep_frames
+from espnet_blankskip.gate_options import MODES, check_choice
 from espnet_blankskip.packing import gather_frames, pack_frames, scatter_frames
 from espnet_blankskip.upstream import (
     TooShortUttError,
@@ -29,15 +29,14 @@ from espnet_blankskip.upstream import (
 logger = logging.getLogger(__name__)
 
 
-class LayerSkipping(GateSettings):
+class LayerSkipping(GatedEncoder):
     """Mix-in that adds layer skipping to an ESPnet encoder.
 
     The encoder below it provides ``embed``, ``encoders``, ``after_norm`` and
-    ESPnet's interCTC options; the class that joins the two provides ``run_layer``,
-    ``conv_radius`` and ``frame_counter``, and may say otherwise in
-    ``embed_features``, ``drops_layer``, ``self_attention``, ``intermediate_states``
-    and ``final_states``. Its options are those of
-    :class:`~espnet_blankskip.encoders.gate_settings.GateSettings`.
+    ESPnet's interCTC options; the class that joins the two provides ``run_layer``
+    and ``conv_radius``, and may say otherwise in ``embed_features``, ``drops_layer``,
+    ``self_attention``, ``intermediate_states`` and ``final_states``. Its options are
+    those of :class:`~espnet_blankskip.encoders.gated_encoder.GatedEncoder`.
     """
 
     def __init__(self, *args, **kwargs):
@@ -46,11 +45,17 @@ class LayerSkipping(GateSettings):
         self.last_gate_logits = None  # (B, T), of a gate with a head of its own
         self._positions = PositionTables()
         self._warned_no_ctc = False
+        hide_padding(self.embed)
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         """Take the input layer's weights by the names of any ESPnet version."""
         use_names_of([prefix + name for name in self.state_dict()], state_dict)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def train(self, mode: bool = True):
+        """Set the mode, and look at the weights anew, whoever wrote into them."""
+        self._positions.forget()
+        return super().train(mode)
 
     def forward(
         self,
@@ -70,7 +75,9 @@ class LayerSkipping(GateSettings):
             prev_states: not used.
             masks: padding mask (B, T_in) bool, True on padding; instead of ``ilens``.
             ctc: the CTC head that the gates read.
-            return_all_hs: also return the states after every layer.
+            return_all_hs: return the states after every layer instead of the
+                intermediate CTC outputs; nothing is skipped then. Without gates it
+                means what it means in the ESPnet encoder.
             prompt: what the encoder is told beside the audio, if it listens to any;
                 its ``frames`` stand before the audio and are never skipped.
 
@@ -81,21 +88,21 @@ class LayerSkipping(GateSettings):
         Raises:
             TooShortUttError: if the batch is too short for the subsampling.
         """
-        if self.ctc_trim and not self.gate_layers:
+        if not self.gate_layers and (self.ctc_trim or return_all_hs):
             return super().forward(
-                xs_pad, ilens, prev_states, masks, ctc, return_all_hs
+                xs_pad, ilens, masks=masks, ctc=ctc, return_all_hs=return_all_hs
             )
         if masks is not None:
             ilens = (~masks).sum(1)
         mode = "dense"
         if self.gate_layers and ctc is None:
             self._warn_no_ctc()
-        elif self.gate_layers and (not self.training or self._skips_this_batch()):
-            mode = "skipping"
+        elif self.gate_layers and not return_all_hs:
+            if not self._is_in_training or self._skips_this_batch():
+                mode = "skipping"
         encoded, all_hs = self._encode(xs_pad, ilens, ctc, mode, return_all_hs, prompt)
-        if self.training:
-            self._counted_steps += 1
-        extra = encoded.intermediate or all_hs
+        self._count_batch()
+        extra = all_hs or encoded.intermediate
         states = (encoded.states, extra) if extra else encoded.states
         return states, encoded.lens, None
 
@@ -142,7 +149,7 @@ class LayerSkipping(GateSettings):
         depth = valid.long() * self.num_blocks
         mixing = AllFrames(valid, pos_emb, prompt)
         intermediate, all_hs = [], []
-        reads_gate = mode == "skipping" or (self.training and ctc is not None)
+        reads_gate = mode == "skipping" or (self._is_in_training and ctc is not None)
 
         def full(packed, base):
             return packed if frames is None else scatter_frames(base, packed, frames)
@@ -237,7 +244,7 @@ class LayerSkipping(GateSettings):
             lens = lens.clamp(min=0)
         if prompt is not None:
             lens = lens + prompt.frames
-        with padding_hidden(self.embed, lens):
+        with padding_of(lens):
             x = self.embed_features(xs_pad, prompt)
         x, pos_emb = x if isinstance(x, tuple) else (x, None)
         return x, pos_emb, lens
@@ -274,8 +281,9 @@ class LayerSkipping(GateSettings):
         """Log-probability of blank (B, N) at a gate, without gradient."""
         if self.gate_head == "ctc":
             return blank_log_prob(ctc, normed)
-        self.last_gate_logits = self.gate(x)
-        return torch.nn.functional.logsigmoid(self.last_gate_logits.detach())
+        logits = self.gate(x)
+        self.last_gate_logits = logits
+        return torch.nn.functional.logsigmoid(logits.detach())
 
     def _as_output(self, normed: Tensor) -> Tensor:
         """States (B, T, D) as they come out where frames leave."""

@@ -23,10 +23,6 @@ class BlankSkipTransformerEncoder(LayerSkipping, TransformerEncoder):
         """No layer has a convolution over time."""
         return 0
 
-    def frame_counter(self):
-        """None: nothing here counts batches, so a resumed training warms up anew."""
-        return None
-
     def run_layer(self, layer: torch.nn.Module, x: Tensor, mixing) -> Tensor:
         """Run one transformer layer on the frames that ``mixing`` describes.
 

@@ -5,15 +5,22 @@ from typing import Optional, Sequence, Tuple
 
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.evaluation.measure import (
+    LoadedUtterance,
     Pass,
-    Utterance,
     accuracy,
     affordable,
     compare,
 )
-from espnet_blankskip.evaluation.modes import DENSE, INTERMEDIATE, SKIPPING, setting
+from espnet_blankskip.evaluation.modes import (
+    DENSE,
+    INTERMEDIATE,
+    SKIPPING,
+    recognizer_at,
+)
 from espnet_blankskip.evaluation.threshold_picture import SweepPoint, draw_sweep
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.inference import BlankSkipSpeech2Text
+from espnet_blankskip.kaldi.file_names import file_stem
 from espnet_blankskip.pictures.depth import DepthPicture, draw_depth
 
 # Lengths in seconds at which a picture of one utterance can still be read.
@@ -22,7 +29,7 @@ READABLE_SECONDS = (2.0, 5.0)
 
 def sweep_picture(
     speech2text: BlankSkipSpeech2Text,
-    utterances: Sequence[Utterance],
+    utterances: Sequence[LoadedUtterance],
     passed: Pass,
     thresholds: Sequence[float],
     seconds: float,
@@ -42,11 +49,10 @@ def sweep_picture(
     Returns:
         The path and a caption.
     """
-    settings = {DENSE: setting(speech2text, DENSE)}
+    settings = {DENSE: recognizer_at(speech2text, GateOptions(mode=DENSE))}
     for threshold in sorted(thresholds):
-        settings[str(threshold)] = setting(
-            speech2text, SKIPPING, blank_threshold=threshold
-        )
+        gate = GateOptions(blank_threshold=threshold, mode=SKIPPING)
+        settings[str(threshold)] = recognizer_at(speech2text, gate)
     dense = {DENSE: passed[DENSE]}
     chosen = affordable(utterances, dense, len(settings), seconds)
     swept = compare(settings, chosen, DENSE, "report: thresholds")
@@ -76,7 +82,7 @@ def sweep_picture(
 
 def depth_picture(
     speech2text: BlankSkipSpeech2Text,
-    utterance: Utterance,
+    utterance: LoadedUtterance,
     result: Recognition,
     folder: Path,
 ) -> Tuple[Path, str]:
@@ -92,7 +98,7 @@ def depth_picture(
         The path and a caption.
     """
     encoder = speech2text.asr_model.encoder
-    path = folder / f"depth_{utterance.utt_id}.png"
+    path = folder / f"depth_{file_stem(utterance.utt_id)}.png"
     picture = DepthPicture(
         utt_id=utterance.utt_id,
         samples=utterance.samples,
@@ -113,7 +119,7 @@ def depth_picture(
 
 
 def choose_utterance(
-    utterances: Sequence[Utterance], recognitions, wanted: Optional[str] = None
+    utterances: Sequence[LoadedUtterance], recognitions, wanted: Optional[str] = None
 ) -> int:
     """Choose an utterance that shows the idea: right, with the most words in 2-5 s.
 

@@ -19,7 +19,7 @@ Pass = Dict[str, List[Recognition]]
 
 
 @dataclass(frozen=True)
-class Utterance:
+class LoadedUtterance:
     """One test utterance in memory.
 
     Args:
@@ -69,7 +69,7 @@ class Comparison:
         timed: How many utterances speed was measured on.
     """
 
-    utterances: List[Utterance]
+    utterances: List[LoadedUtterance]
     passed: Pass
     accuracies: Dict[str, Accuracy]
     speeds: Dict[str, Speed]
@@ -78,11 +78,12 @@ class Comparison:
 
 def compare(
     settings: Dict[str, Recognizer],
-    utterances: Sequence[Utterance],
+    utterances: Sequence[LoadedUtterance],
     reference: str,
     name: str,
     repeats: int = 0,
     seconds: float = 0.0,
+    lost: Sequence[str] = (),
 ) -> Comparison:
     """Recognize every utterance once with every setting, then time a part of them.
 
@@ -94,6 +95,8 @@ def compare(
         name: What the progress bar begins with.
         repeats: Repeats of the speed measurement; 0 takes the times of the one pass.
         seconds: Time for all of them; as many utterances are timed as fit, at least 1.
+        lost: Transcripts of further test utterances, of which nothing can be heard:
+            whatever the setting, all their words are deleted.
 
     Raises:
         ValueError: The reference setting recognizes no word where transcripts lack.
@@ -121,14 +124,14 @@ def compare(
     return Comparison(
         utterances=scored,
         passed=passed,
-        accuracies={name: accuracy(passed[name], scored) for name in settings},
+        accuracies={name: accuracy(passed[name], scored, lost) for name in settings},
         speeds=speeds(passes, reference),
         timed=len(timed),
     )
 
 
 def run_settings(
-    settings: Dict[str, Recognizer], utterances: Sequence[Utterance], name: str
+    settings: Dict[str, Recognizer], utterances: Sequence[LoadedUtterance], name: str
 ) -> Pass:
     """Recognize every utterance with every setting, interleaved.
 
@@ -152,11 +155,13 @@ def run_settings(
 
 
 def accuracy(
-    recognitions: Sequence[Recognition], utterances: Sequence[Utterance]
+    recognitions: Sequence[Recognition],
+    utterances: Sequence[LoadedUtterance],
+    lost: Sequence[str] = (),
 ) -> Accuracy:
-    """Score one setting against the references."""
-    references = [u.reference for u in utterances]
-    texts = [r.text for r in recognitions]
+    """Score one setting against the references, and those `lost` as in `compare`."""
+    references = [*(u.reference for u in utterances), *lost]
+    texts = [*(r.text for r in recognitions), *("" for _ in lost)]
     frames = sum(len(r.depth) for r in recognitions)
     return Accuracy(
         wer=score_texts(references, texts, "wer")[0]["percent"],
@@ -193,7 +198,9 @@ def speeds(passes: Sequence[Pass], reference: str) -> Dict[str, Speed]:
     }
 
 
-def spread_by_length(utterances: Sequence[Utterance], count: int) -> List[Utterance]:
+def spread_by_length(
+    utterances: Sequence[LoadedUtterance], count: int
+) -> List[LoadedUtterance]:
     """Choose utterances evenly from the shortest to the longest.
 
     Args:
@@ -207,8 +214,8 @@ def spread_by_length(utterances: Sequence[Utterance], count: int) -> List[Uttera
 
 
 def affordable(
-    utterances: Sequence[Utterance], passed: Pass, repeats: int, seconds: float
-) -> List[Utterance]:
+    utterances: Sequence[LoadedUtterance], passed: Pass, repeats: int, seconds: float
+) -> List[LoadedUtterance]:
     """Choose utterances, from the shortest to the longest, that fit into a time.
 
     Args:

@@ -1,24 +1,18 @@
 """Ways to run one checkpoint, side by side in one process."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Optional, Sequence
 
-import yaml
-
+from espnet_blankskip.decoding.decode_config import read_decode_config, take_options
 from espnet_blankskip.evaluation.measure import Recognizer
 from espnet_blankskip.evaluation.stock_twin import build_stock_twin
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.terminal import log
 
 DENSE, SKIPPING, INTERMEDIATE = "dense", "skipping", "intermediate"
 STOCK = "stock encoder"
-GATE_OPTIONS = (
-    "blank_threshold",
-    "spike_extension",
-    "gate_layers",
-    "conv_context",
-    "attn_context",
-)
 
 
 def table_settings(
@@ -29,33 +23,38 @@ def table_settings(
     twin = _stock_recognizer(speech2text)
     if twin is not None:
         rows[STOCK] = twin
-    rows[DENSE] = setting(speech2text, DENSE)
+    rows[DENSE] = recognizer_at(speech2text, GateOptions(mode=DENSE))
     if speech2text.can_skip:
-        rows[SKIPPING] = setting(speech2text, SKIPPING)
+        rows[SKIPPING] = recognizer_at(speech2text, GateOptions(mode=SKIPPING))
         # a gate of its own predicts blank, and no labels to stop at
         if speech2text.asr_model.encoder.gate_head == "ctc":
-            rows[INTERMEDIATE] = setting(speech2text, INTERMEDIATE)
+            rows[INTERMEDIATE] = recognizer_at(
+                speech2text, GateOptions(mode=INTERMEDIATE)
+            )
     for config in inference_configs:
-        values = yaml.safe_load(Path(config).read_text(encoding="utf-8")) or {}
-        mode = values.get("mode", SKIPPING)
-        gate = {k: values[k] for k in GATE_OPTIONS if values.get(k) is not None}
-        name = mode if not gate else f"{mode} ({Path(config).stem})"
-        rows[name] = setting(speech2text, mode, **gate)
+        gate = take_options(read_decode_config(config))[0]
+        gate = replace(gate, mode=gate.mode or SKIPPING)
+        plain = set(gate.given()) == {"mode"}
+        name = gate.mode if plain else f"{gate.mode} ({Path(config).stem})"
+        rows[name] = recognizer_at(speech2text, gate)
     return rows
 
 
-def setting(speech2text: BlankSkipSpeech2Text, mode: str, **gate) -> Recognizer:
-    """Make a recognizer out of a mode and gate options (others as trained)."""
+def recognizer_at(speech2text: BlankSkipSpeech2Text, gate: GateOptions) -> Recognizer:
+    """Make a recognizer that runs frames as deep as the options say.
+
+    Args:
+        speech2text: what it recognizes with, and leaves as it was.
+        gate: the mode and the gates; what is None is as trained.
+    """
 
     def recognize(samples):
-        encoder = speech2text.asr_model.encoder
-        trained = {name: getattr(encoder, name) for name in gate}
-        speech2text.set_mode(mode)
-        speech2text.set_gate(**gate)
+        before = speech2text.gate_options
+        speech2text.set_gate(gate)
         try:
             return speech2text(samples)
         finally:
-            speech2text.set_gate(**trained)
+            speech2text.set_gate(before)
 
     return recognize
 

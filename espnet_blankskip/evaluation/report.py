@@ -15,7 +15,8 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 
-from espnet_blankskip.audio.reading import BadAudio, check_samples, read_audio
+from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.evaluation.illustrations import (
     choose_utterance,
     depth_picture,
@@ -23,59 +24,105 @@ from espnet_blankskip.evaluation.illustrations import (
 )
 from espnet_blankskip.evaluation.measure import (
     Accuracy,
+    LoadedUtterance,
     Speed,
-    Utterance,
     compare,
 )
 from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, table_settings
 from espnet_blankskip.evaluation.results_file import (
     environment,
     markdown_table,
+    set_title,
     speech_kind,
     write_section,
 )
+from espnet_blankskip.exit_status import UNUSABLE_FILES, run_command
 from espnet_blankskip.inference import BlankSkipSpeech2Text
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.kaldi.lists import count_lines, read_table
+from espnet_blankskip.kaldi.recordings import read_recordings
+from espnet_blankskip.kaldi.utterances import DROPPED
 from espnet_blankskip.terminal import log
 
 THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99, 0.999)
 MIN_REPEATS = 7
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser() -> CommandParser:
     """Return the command line's parser."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m espnet_blankskip.evaluation.report",
         description="Error rates and speed of an experiment, dense against skipping",
+        example="python -m espnet_blankskip.evaluation.report --asr_exp exp/asr_x",
+        aliases={
+            "--inference-config": ["--inference-configs"],
+            "--thresholds": ["--blank-threshold"],
+        },
     )
-    parser.add_argument("--asr_exp", type=Path, required=True)
-    parser.add_argument("--asr_model_file", default="valid.loss.ave.pth")
-    parser.add_argument("--test_set", default="test")
-    parser.add_argument("--dumpdir", type=Path, default=Path("dump"))
-    parser.add_argument("--feats_type", default="raw")
+    parser.add_argument(
+        "--asr_exp", type=Path, required=True, metavar="DIR", help="the experiment"
+    )
+    parser.add_argument(
+        "--asr_model_file",
+        default="valid.loss.ave.pth",
+        metavar="PTH",
+        help="weights in it (valid.loss.ave.pth)",
+    )
+    parser.add_argument(
+        "--test_set", default="test", metavar="NAME", help="set to decode (test)"
+    )
+    parser.add_argument(
+        "--dumpdir",
+        type=Path,
+        default=Path("dump"),
+        metavar="DIR",
+        help="formatted data (dump)",
+    )
+    parser.add_argument(
+        "--feats_type", default="raw", metavar="NAME", help="folder in it (raw)"
+    )
     parser.add_argument(
         "--inference_configs",
         nargs="*",
         default=[],
-        help="Decode configs, one row each (default: dense, skipping, intermediate)",
+        metavar="YAML",
+        help="decode configs, one row each beside dense, skipping and intermediate "
+        "(none)",
     )
-    parser.add_argument("--num_threads", type=int, default=1)
+    parser.add_argument(
+        "--num_threads", type=int, default=1, metavar="N", help="threads of torch (1)"
+    )
     parser.add_argument(
         "--timing_repeats",
         type=int,
         default=MIN_REPEATS,
-        help=f"Repeats of the speed measurement, at least {MIN_REPEATS}",
+        metavar="N",
+        help=f"repeats of the speed measurement, at least {MIN_REPEATS} "
+        f"({MIN_REPEATS})",
     )
     parser.add_argument(
         "--timing_seconds",
         type=float,
         default=45.0,
-        help="Time to spend on it; as many utterances are measured as fit",
+        metavar="SECONDS",
+        help="time to spend on it; as many utterances are measured as fit (45)",
     )
-    parser.add_argument("--sweep_seconds", type=float, default=45.0)
-    parser.add_argument("--thresholds", type=float, nargs="+", default=THRESHOLDS)
     parser.add_argument(
-        "--utterance", help="Which one to draw (default: a typical one)"
+        "--sweep_seconds",
+        type=float,
+        default=45.0,
+        metavar="SECONDS",
+        help="time to spend on the picture of thresholds (45)",
+    )
+    parser.add_argument(
+        "--blank_threshold",
+        type=float,
+        nargs="+",
+        default=THRESHOLDS,
+        metavar="P",
+        help=f"thresholds in it ({' '.join(map(str, THRESHOLDS))})",
+    )
+    parser.add_argument(
+        "--utterance", metavar="ID", help="which one to draw (a typical one)"
     )
     return parser
 
@@ -83,16 +130,16 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Optional[Sequence[str]] = None) -> int:
     """Measure, print, write; return the exit status (2 for wrong options)."""
     words = list(sys.argv[1:] if cmd is None else cmd)
-    args = get_parser().parse_args(words)
-    # ESPnet's own, once per model, into the middle of a progress bar.
-    warnings.filterwarnings("ignore", message=".*cuda.amp.autocast")
     command = shlex.join(["python", "-m", "espnet_blankskip.evaluation.report", *words])
-    try:
+
+    def run() -> int:
+        args = get_parser().parse_args(words)
+        # ESPnet's own, once per model, into the middle of a progress bar.
+        warnings.filterwarnings("ignore", message=".*cuda.amp.autocast")
         make_report(args, command)
-    except (ValueError, OSError) as error:
-        print(f"report: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return 0
+
+    return run_command("report", run, usage_errors=(ValueError, *UNUSABLE_FILES))
 
 
 def make_report(args: argparse.Namespace, command: str) -> None:
@@ -117,13 +164,19 @@ def make_report(args: argparse.Namespace, command: str) -> None:
         args.asr_exp / args.asr_model_file,
         mode=DENSE,
     )
-    utterances, failed = read_set(
+    utterances, lost = read_set(
         args.dumpdir / args.feats_type / args.test_set, speech2text
     )
     rows = table_settings(speech2text, args.inference_configs)
 
     compared = compare(
-        rows, utterances, DENSE, "report", args.timing_repeats, args.timing_seconds
+        rows,
+        utterances,
+        DENSE,
+        "report",
+        args.timing_repeats,
+        args.timing_seconds,
+        list(lost.values()),
     )
     passed = compared.passed
     table = results_table(compared.accuracies, compared.speeds)
@@ -137,7 +190,7 @@ def make_report(args: argparse.Namespace, command: str) -> None:
                 speech2text,
                 utterances,
                 passed,
-                args.thresholds,
+                args.blank_threshold,
                 args.sweep_seconds,
                 images / f"wer_speed_vs_threshold_{args.test_set}.png",
             ),
@@ -146,10 +199,11 @@ def make_report(args: argparse.Namespace, command: str) -> None:
             ),
         ]
     section = section_text(
-        args, command, speech2text, utterances, failed, compared.timed, table, pictures
+        args, command, speech2text, utterances, lost, compared.timed, table, pictures
     )
     write_section(args.asr_exp / "RESULTS.md", args.test_set, section)
-    print(f"\n{args.asr_exp.name}, {args.test_set}\n\n{table}\n", flush=True)
+    title = set_title(args.test_set, args.dumpdir / args.feats_type / args.test_set)
+    print(f"\n{args.asr_exp.name}, {title}\n\n{table}\n", flush=True)
     log(f"Report: written to {args.asr_exp / 'RESULTS.md'}")
     for path, _ in pictures:
         log(f"Report: picture {path}")
@@ -157,32 +211,37 @@ def make_report(args: argparse.Namespace, command: str) -> None:
 
 def read_set(
     folder: Path, speech2text: BlankSkipSpeech2Text
-) -> Tuple[List[Utterance], Dict[str, str]]:
+) -> Tuple[List[LoadedUtterance], Dict[str, str]]:
     """Read a test set into memory.
 
     Returns:
-        The usable utterances, and the reason by id of the others.
+        The utterances that can be recognized, and the references of the others by id:
+        a test set stays whole.
 
     Raises:
         ValueError: None can be used, or the lists are wrong.
         OSError: A list cannot be read.
     """
-    paths = read_utterances(folder / "wav.scp")
-    references = read_utterances(folder / "text")
-    utterances, failed = [], {}
-    for utt_id, path in paths.items():
-        try:
-            if utt_id not in references:
-                raise BadAudio(utt_id, f"has no reference in {folder / 'text'}")
-            samples = read_audio(path, utt_id, speech2text.sample_rate)
-            check_samples(samples, utt_id, speech2text.min_samples)
-            utterances.append(Utterance(utt_id, samples, references[utt_id]))
-        except BadAudio as error:
-            failed[utt_id] = error.reason
-            log(f"Report: left out {error}")
+    paths = read_table(folder / "wav.scp")
+    references = read_table(folder / "text")
+    lost: Dict[str, str] = {}
+
+    def fail(error: BadAudio) -> None:
+        lost[error.utt_id] = references[error.utt_id]
+        log(f"Report: counts as deleted: {error}")
+
+    for utt_id in [utt_id for utt_id in paths if utt_id not in references]:
+        log(f"Report: left out '{utt_id}': no reference in {folder / 'text'}")
+        del paths[utt_id]
+    utterances = [
+        LoadedUtterance(utt_id, samples, references[utt_id])
+        for utt_id, samples in read_recordings(
+            paths, fail, speech2text.sample_rate, speech2text.min_samples
+        )
+    ]
     if not utterances:
         raise ValueError(f"no utterance of {folder} can be used")
-    return utterances, failed
+    return utterances, lost
 
 
 def results_table(accuracies: Dict[str, Accuracy], measured: Dict[str, Speed]) -> str:
@@ -214,11 +273,13 @@ def results_table(accuracies: Dict[str, Accuracy], measured: Dict[str, Speed]) -
 
 
 def section_text(
-    args, command, speech2text, utterances, failed, timed, table, pictures
+    args, command, speech2text, utterances, lost, timed, table, pictures
 ) -> str:
     """Return what RESULTS.md says about one test set."""
     seconds = sum(len(u.samples) for u in utterances) / speech2text.sample_rate
-    kind = speech_kind(args.test_set, args.dumpdir / args.feats_type / args.test_set)
+    folder = args.dumpdir / args.feats_type / args.test_set
+    kind = speech_kind(args.test_set, folder)
+    dropped = count_lines(folder / DROPPED)
     lines = [
         table,
         "",
@@ -229,9 +290,10 @@ def section_text(
         f"{args.timing_repeats} repeats on {timed} utterances from the shortest to "
         "the longest, one utterance at a time, the rows taking turns.",
         "",
-        f"- data: {args.test_set}, {len(utterances)} utterances, {seconds / 60:.1f} "
-        f"minutes, {kind} speech"
-        + (f"; {len(failed)} left out ({', '.join(failed)})" if failed else ""),
+        f"- data: {set_title(args.test_set, folder)}, {len(utterances)} utterances, "
+        f"{seconds / 60:.1f} minutes, {kind} speech"
+        + (f"; {len(lost)} more count as deleted ({', '.join(lost)})" if lost else "")
+        + (f"; {dropped} left out of the set itself" if dropped else ""),
         f"- model: {args.asr_exp.name}/{args.asr_model_file}, "
         f"{describe_model(speech2text)}",
         *(f"- {name}: {value}" for name, value in environment(args.num_threads)),
@@ -251,13 +313,10 @@ def describe_model(speech2text: BlankSkipSpeech2Text) -> str:
         f"{encoder.output_size()}, {size:.1f} M parameters"
     )
     if speech2text.can_skip:
-        gates = ", ".join(str(g) for g in encoder.gate_layers)
-        words += (
-            f", gate after layer {gates}, blank_threshold {encoder.blank_threshold}, "
-            f"spike_extension {encoder.spike_extension}, "
-            f"conv_context {encoder.conv_context}, "
-            f"attn_context {encoder.attn_context}"
-        )
+        given = encoder.gate_options.given()
+        gates = ", ".join(map(str, given.pop("gate_layers")))
+        others = ", ".join(f"{name} {value}" for name, value in given.items())
+        words += f", gate after layer {gates}, {others}"
     return words
 
 

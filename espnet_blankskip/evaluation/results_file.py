@@ -81,10 +81,20 @@ def cpu_name() -> str:
 
 def speech_kind(test_set: str, dump_folder: Path) -> str:
     """Return "human" or "synthetic" as data preparation noted it, else "unknown"."""
+    return _noted("speech_kind", test_set, dump_folder) or "unknown"
+
+
+def set_title(test_set: str, dump_folder: Path) -> str:
+    """Return a set's name and, where its preparation noted it, what it is made of."""
+    content = _noted("content", test_set, dump_folder)
+    return f"{test_set} ({content})" if content else test_set
+
+
+def _noted(name: str, test_set: str, dump_folder: Path) -> str:
     for folder in (dump_folder, Path("data") / test_set):
-        if (folder / "speech_kind").is_file():
-            return (folder / "speech_kind").read_text(encoding="utf-8").strip()
-    return "unknown"
+        if (folder / name).is_file():
+            return (folder / name).read_text(encoding="utf-8").strip()
+    return ""
 
 
 def _commit() -> str:

@@ -10,7 +10,7 @@ from typing import Dict, List, Sequence, Tuple, Union
 
 import jiwer
 
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.kaldi.lists import read_table
 from espnet_blankskip.terminal import first_of
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def score_folder(
         ValueError: There is no reference, or none of the references was decoded,
             which is a failed stage 12 and not a 100 % error rate.
     """
-    references, hypotheses = read_utterances(ref_text), read_utterances(hyp_text)
+    references, hypotheses = read_table(ref_text), read_table(hyp_text)
     if not references:
         raise ValueError(f"{ref_text} holds no reference")
     missing = [utt_id for utt_id in references if utt_id not in hypotheses]
@@ -131,4 +131,5 @@ def _result_text(unit: str, counts: dict, output, utt_ids: List[str]) -> str:
     aligned = jiwer.visualize_alignment(output, show_measures=False, skip_correct=False)
     for number, utt_id in enumerate(utt_ids, 1):
         aligned = aligned.replace(f"=== SENTENCE {number} ===", f"=== {utt_id} ===", 1)
-    return head + "\n".join(line.rstrip() for line in aligned.splitlines()) + "\n"
+    lines = aligned.rstrip("\n").split("\n")
+    return head + "".join(f"{line.rstrip()}\n" for line in lines)

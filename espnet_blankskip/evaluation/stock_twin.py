@@ -5,7 +5,7 @@ import inspect
 
 import torch
 
-from espnet_blankskip.encoders.gate_settings import GateSettings
+from espnet_blankskip.encoders.gated_encoder import GatedEncoder
 from espnet_blankskip.upstream import ESPnetASRModel, asr_task
 
 PREFIX = "blankskip_"
@@ -30,7 +30,7 @@ def build_stock_twin(
     """
     if not train_args.encoder.startswith(PREFIX):
         raise ValueError(f"encoder {train_args.encoder} is not one of the plugin's")
-    ours = set(inspect.signature(GateSettings.__init__).parameters)
+    ours = set(inspect.signature(GatedEncoder.__init__).parameters)
     stock = set(inspect.signature(ESPnetASRModel.__init__).parameters)
     args = argparse.Namespace(**vars(train_args))
     args.encoder = train_args.encoder[len(PREFIX) :]

@@ -11,7 +11,7 @@ import onnx
 import torch
 
 from espnet_blankskip.audio.log_mel import LogMel
-from espnet_blankskip.checkpoint.model_checks import check_has_ctc
+from espnet_blankskip.checkpoint.model_checks import check_can_recognize
 from espnet_blankskip.decoding.kept_frames import encoder_layers
 from espnet_blankskip.decoding.time_stamps import (
     FrameClock,
@@ -29,6 +29,7 @@ from espnet_blankskip.export.sherpa import (
     choose_loader,
 )
 from espnet_blankskip.export.tokens import check_tokens, token_lines
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.runtime.manifest import MODELS, Manifest, read_manifest, sha256
 from espnet_blankskip.version import __version__
 
@@ -107,7 +108,7 @@ def set_gate(model: torch.nn.Module, gate: Dict[str, Any]) -> None:
         return
     if not getattr(model.encoder, "gate_layers", ()):
         raise ValueError(f"{', '.join(gate)}: this checkpoint's encoder has no gate")
-    model.encoder.set_gate(**gate)
+    model.encoder.set_gate(GateOptions(**gate))
 
 
 def export_model(
@@ -132,7 +133,7 @@ def export_model(
     Raises:
         CannotExport: An option or part that graphs do not know.
     """
-    check_has_ctc(model)
+    check_can_recognize(model)
     check_tokens(train_args)
     log_mel = log_mel_of(model.frontend)
     clock = frame_clock(model, log_mel.sample_rate)

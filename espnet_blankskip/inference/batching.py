@@ -24,17 +24,6 @@ class Window(NamedTuple):
     frames: Optional[int] = None
 
 
-def checked_batch_size(batch_size: int) -> int:
-    """Return it.
-
-    Raises:
-        ValueError: It is below 1.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} must be at least 1")
-    return batch_size
-
-
 def batches(
     windows: Iterable[Window], batch_size: int, mixed: bool = True
 ) -> Iterator[List[Window]]:

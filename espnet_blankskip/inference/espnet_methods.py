@@ -11,9 +11,9 @@ from espnet_blankskip.audio.stream import Speech
 from espnet_blankskip.decoding.greedy import GreedySearch
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.time_stamps import shortest_input
-from espnet_blankskip.inference.batching import checked_batch_size
 from espnet_blankskip.inference.buffered import context_frames, score_buffers
 from espnet_blankskip.inference.recordings import default_name
+from espnet_blankskip.option_values import checked_count
 
 
 class EspnetMethods:
@@ -94,7 +94,7 @@ class EspnetMethods:
             check_samples(samples, audio.utt_id),
             buffers,
             context,
-            checked_batch_size(batch_size),
+            checked_count("batch_size", batch_size, 1),
             self.mode,
             self.prompt_for(lang_sym, task_sym),
         )

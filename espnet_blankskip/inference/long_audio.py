@@ -2,10 +2,11 @@
 
 The encoder hears windows of some seconds. Each begins on the grid of encoder frames,
 so frame t of the recording is the same stretch of audio in every window that holds
-it. Where two windows overlap, one cut is chosen: frames before it are the left
-window's, frames from it on the right one's. The cut lies in blanks that both windows
-agree on, away from the edges, where a window lacks context. So no label is lost or
-doubled, unless the windows disagree all through the overlap.
+it. Where two windows overlap, one cut is chosen (`cut_choice`): frames before it are
+the left window's, frames from it on the right one's. It lies where both windows hear
+the same tokens on both sides of it, if there is such a place, and there in the longest
+blank. So no token is lost or doubled where they hear one a few frames apart; where they
+hear different tokens all through the overlap, one may be.
 """
 
 import heapq
@@ -16,7 +17,8 @@ from typing import Iterable, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from espnet_blankskip.decoding.frame_scores import FrameScores
-from espnet_blankskip.decoding.hypothesis import BLANK, TokenPath
+from espnet_blankskip.decoding.hypothesis import TokenPath
+from espnet_blankskip.inference.cut_choice import choose_cut
 
 MIN_OVERLAP_SECONDS = 0.5
 MAX_OVERLAP_SHARE = 0.5
@@ -87,45 +89,6 @@ class Windowing:
                 yield first // self.frame, held[: self.length]
                 first, held = first + self.hop, held[self.hop :]
         yield first // self.frame, held
-
-
-def choose_cut(left: np.ndarray, right: np.ndarray) -> int:
-    """Choose where to change from one window to the next within their overlap.
-
-    The middle of the longest run of frames that both call blank, in the central
-    half of the overlap or, if there is none, anywhere in it; of equal runs, the one
-    nearest to the centre. Without any such frame: the frame nearest to the centre
-    with the same label in both, else the centre.
-
-    Args:
-        left: Best label of each frame (O,) in the left window.
-        right: The same in the right window.
-
-    Returns:
-        The first frame to take from the right window, 0 to O.
-    """
-    size = len(left)
-    centre = size // 2
-    both_blank = (left == BLANK) & (right == BLANK)
-    for low, high in ((size // 4, size - size // 4), (0, size)):
-        runs = _runs(both_blank[low:high].tolist())
-        if runs:
-            # a cut before frame c has frames up to c - 1 on its left
-            cuts = [(end - begin, low + (begin + end) // 2) for begin, end in runs]
-            return max(cuts, key=lambda cut: (cut[0], -abs(cut[1] - centre)))[1]
-    same = np.flatnonzero(left == right).tolist()
-    return min(same, key=lambda t: abs(t - centre), default=centre)
-
-
-def _runs(flags: Sequence[bool]) -> List[Tuple[int, int]]:
-    """Return (begin, end) of every run of true values, end exclusive."""
-    position, runs = 0, []
-    for flag, run in itertools.groupby(flags):
-        length = sum(1 for _ in run)
-        if flag:
-            runs.append((position, position + length))
-        position += length
-    return runs
 
 
 def cut_into_pieces(windows: Iterable[FrameScores]) -> Iterator[FrameScores]:

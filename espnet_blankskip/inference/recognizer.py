@@ -8,7 +8,7 @@ from espnet_blankskip.audio.bad_audio import BadAudio
 from espnet_blankskip.audio.stream import Audio, AudioReader, Speech
 from espnet_blankskip.decoding.frame_scores import FrameScores, Spent
 from espnet_blankskip.decoding.recognition import Recognition
-from espnet_blankskip.inference.batching import Window, checked_batch_size
+from espnet_blankskip.inference.batching import Window
 from espnet_blankskip.inference.long_audio import Windowing
 from espnet_blankskip.inference.recordings import (
     ScoreWindows,
@@ -16,6 +16,7 @@ from espnet_blankskip.inference.recordings import (
     score_recordings,
 )
 from espnet_blankskip.inference.transcription import Transcriber
+from espnet_blankskip.option_values import checked_count
 
 WINDOW_SECONDS = 30.0
 OVERLAP_SECONDS = 4.0
@@ -65,7 +66,7 @@ class Recognizer:
         Raises:
             ValueError: It is out of its range.
         """
-        return checked_batch_size(batch_size)
+        return checked_count("batch_size", batch_size, 1)
 
     def __call__(
         self,

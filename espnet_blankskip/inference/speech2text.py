@@ -11,16 +11,19 @@ from espnet_blankskip.acceleration import accelerate
 from espnet_blankskip.audio.stream import AudioReader, Speech
 from espnet_blankskip.checkpoint import load_asr_model
 from espnet_blankskip.checkpoint.model_checks import (
+    check_can_recognize,
     check_device,
-    check_has_ctc,
     model_sample_rate,
 )
+from espnet_blankskip.decoding.decode_config import take_options
 from espnet_blankskip.decoding.frame_scores import FrameScores, Spent
 from espnet_blankskip.decoding.kept_frames import encoder_layers
 from espnet_blankskip.decoding.prompt import PromptTokens, is_special
 from espnet_blankskip.decoding.search import build_search
+from espnet_blankskip.decoding.search_options import SearchOptions
 from espnet_blankskip.decoding.time_stamps import frame_clock, shortest_input
-from espnet_blankskip.inference.batching import Window, checked_batch_size
+from espnet_blankskip.gate_options import GateOptions
+from espnet_blankskip.inference.batching import Window
 from espnet_blankskip.inference.detokenization import token_writer
 from espnet_blankskip.inference.espnet_methods import EspnetMethods
 from espnet_blankskip.inference.long_audio import Windowing
@@ -34,6 +37,7 @@ from espnet_blankskip.inference.run_time_gate import RunTimeGate
 from espnet_blankskip.inference.run_time_prompt import RunTimePrompt
 from espnet_blankskip.inference.transcription import Transcriber
 from espnet_blankskip.inference.window_scoring import score_windows
+from espnet_blankskip.option_values import checked_count, checked_number
 
 GPU_BATCH_SIZE = 16
 
@@ -53,6 +57,9 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
     it was trained on, filled up with silence. Its own symbols are among the tokens and
     not in the text.
 
+    One recognizer may be used by many threads at once, with any search: each call
+    gets what it would get alone. Change mode or gate while none is running.
+
     Args:
         asr_train_config: `config.yaml` of the experiment; None takes the one
             beside the model file.
@@ -62,34 +69,27 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
             OWSM-CTC.
         device: "cpu", "cuda" or "cuda:N".
         dtype: "float32", "float64" or "bfloat16".
-        mode: "skipping", "dense" (every frame runs through every layer) or
-            "intermediate" (every frame stops at the first gate); None: skipping
-            where the encoder has a gate, else dense.
-        blank_threshold: Blank probability above which a frame is skipped; None
-            keeps the value of the training config.
-        spike_extension: Frames kept on both sides of a spike; None as above.
+        gate: How deep frames run; None: as the training config says. A gate layer
+            must be among the encoder's `possible_gates`.
+        search: What is searched for; None: greedy search.
         weights_only: Refuse checkpoints with pickled objects.
-        gate_layers: Gates to use, among the encoder's `possible_gates`; None as above.
-        conv_context: What the convolution sees at a skipped frame; None as above.
-        attn_context: Whether skipped frames are attended to; None as above.
-        beam_size: 1 searches greedily, more by prefix beam search.
-        nbest: Hypotheses to return.
-        lm_file: n-gram language model (ARPA or KenLM binary).
-        lexicon: File of words and their tokens; only these words are recognized.
-        lm_weight: Weight of the language model's log-probability.
-        word_score: Added for every word.
         batch_size: Utterances, or windows of one long recording, at a time; None:
             1 on a CPU, where batches gain nothing, 16 on a GPU.
         channel: Channel of multi-channel audio, counted from 0; None averages them.
         window_seconds: Longest stretch the encoder hears at once; `float("inf")`
             never divides audio; None: 30 s, or what OWSM-CTC was trained on.
         overlap_seconds: What two windows share.
-        fast: Use the exact rewrites of `accelerate`.
+        fast: Use the exact rewrites of `accelerate`, which remember the weights:
+            after writing into `asr_model`'s parameters through `.data`, call its
+            `eval()`.
         lang_sym, task_sym: What OWSM-CTC is asked for; see `set_prompt`.
         loaded: Model and training arguments that are already in memory, instead of
             the two files.
+        **options: Options of `GateOptions` and `SearchOptions` by name, over `gate`
+            and `search`: `mode`, `blank_threshold`, `beam_size`, `lm_file`, ...
 
     Raises:
+        TypeError: An option that is none.
         FileNotFoundError, ValueError: See `load_asr_model`; also an option out of
             its range, one that this encoder does not have, or a model without CTC.
 
@@ -106,19 +106,9 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
         asr_model_file: Union[str, Path, None] = None,
         device: str = "cpu",
         dtype: str = "float32",
-        mode: Optional[str] = None,
-        blank_threshold: Optional[float] = None,
-        spike_extension: Optional[int] = None,
+        gate: Optional[GateOptions] = None,
+        search: Optional[SearchOptions] = None,
         weights_only: bool = True,
-        gate_layers: Optional[Sequence[int]] = None,
-        conv_context: Optional[str] = None,
-        attn_context: Optional[str] = None,
-        beam_size: int = 1,
-        nbest: int = 1,
-        lm_file: Union[str, Path, None] = None,
-        lexicon: Union[str, Path, None] = None,
-        lm_weight: float = 0.5,
-        word_score: float = 0.0,
         batch_size: Optional[int] = None,
         channel: Optional[int] = None,
         window_seconds: Optional[float] = None,
@@ -127,7 +117,11 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
         lang_sym: Optional[str] = None,
         task_sym: Optional[str] = None,
         loaded: Optional[Tuple[torch.nn.Module, object]] = None,
+        **options,
     ):
+        gate, search, unknown = take_options(options, gate, search)
+        if unknown:
+            raise TypeError(f"{', '.join(unknown)}: no option of {type(self).__name__}")
         check_device(device, dtype)
         if dtype == "bfloat16" and not fast:
             raise ValueError("dtype=bfloat16 needs fast=True, which knows where it may")
@@ -142,15 +136,14 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
                 weights_only,
             )
         model, self.asr_train_args = loaded
-        check_has_ctc(model)
+        check_can_recognize(model)
         if fast:
             accelerate(model, "bfloat16" if dtype == "bfloat16" else None)
         self.asr_model = model
         self.device, self.dtype = device, dtype
-        self.set_mode(mode)
-        self.set_gate(
-            blank_threshold, spike_extension, gate_layers, conv_context, attn_context
-        )
+        self.set_mode(gate.mode)
+        self.set_gate(gate)
+        self.search_options = search
         self.set_prompt(lang_sym, task_sym)
         self.token_list = list(model.token_list)
         self.num_layers = encoder_layers(model.encoder)
@@ -159,7 +152,9 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
         on_gpu = torch.device(device).type == "cuda"
         if batch_size is None:
             batch_size = GPU_BATCH_SIZE if on_gpu else 1
-        self.batch_size = checked_batch_size(batch_size)
+        self.batch_size = checked_count("batch_size", batch_size, 1)
+        if channel is not None:
+            channel = checked_count("channel", channel)
         # Only the plugin's encoders keep padding out of their neighbours.
         self.mixes_lengths = hasattr(model.encoder, "encode_frames")
         self.volume = (
@@ -169,10 +164,11 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
         trained = self.trained_seconds
         if window_seconds is None:
             window_seconds = trained or WINDOW_SECONDS
+        window_seconds = checked_number("window_seconds", window_seconds)
         # A front-end that does not tell its hop hears audio as a whole.
         windowing = Windowing.of_seconds(
             window_seconds if self.clock else float("inf"),
-            overlap_seconds,
+            checked_number("overlap_seconds", overlap_seconds),
             round(self.clock.shift * self.sample_rate) if self.clock else 1,
             self.sample_rate,
         )
@@ -180,16 +176,8 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
         self.windowing = replace(windowing, fill=fill)
         self.min_samples = 1 if fill else shortest_input(model)
         self._transcribe = Transcriber(
-            build_search(
-                self.token_list,
-                beam=beam_size,
-                nbest=nbest,
-                lm=lm_file,
-                lexicon=lexicon,
-                lm_weight=lm_weight,
-                word_score=word_score,
-            ),
-            nbest,
+            build_search(self.token_list, search),
+            search.nbest,
             self.token_list,
             token_writer(self.asr_train_args),
             getattr(self.asr_train_args, "token_type", None) or "word",
@@ -220,8 +208,9 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
         from espnet_blankskip.zoo.model_loading import load_checkpoint
 
         check_device(device, dtype)
+        gate = take_options(options, options.get("gate"))[0]
         model, train_args, _ = load_checkpoint(
-            str(source), device, _weight_dtype(dtype), options.get("gate_layers")
+            str(source), device, _weight_dtype(dtype), gate.gate_layers
         )
         return cls(device=device, dtype=dtype, loaded=(model, train_args), **options)
 
@@ -239,7 +228,7 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
         Args:
             asr_model: Model with its weights.
             train_args: Training arguments it was built from (a Namespace).
-            mode: As in the constructor.
+            mode: As in `GateOptions`.
             fast: As in the constructor; it changes the model in place.
             **options: As in the constructor.
         """

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Tuple
 import numpy as np
 
 from espnet_blankskip.audio.reading import BadAudio, read_mono
-from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
+from espnet_blankskip.kaldi.lists import read_optional_table, read_table, write_rows
 
 #: ``(utterance, what is wrong with it)``
 Problem = Tuple[str, str]
@@ -16,11 +16,11 @@ DROPPED = "dropped"
 
 @dataclass(frozen=True)
 class Utterance:
-    """Where an utterance's audio is.
+    """An utterance on disk.
 
     Args:
         utt_id: Its id.
-        path: Audio file, or what wav.scp has in its place.
+        path: Audio file, or what the user or wav.scp has in its place.
         start: First second in the file, None for the whole file.
         end: Last second in the file; negative is the end of the file.
     """
@@ -30,11 +30,14 @@ class Utterance:
     start: Optional[float] = None
     end: float = -1.0
 
-    def read_checked(self, samples: Optional[int] = None) -> Tuple[np.ndarray, int]:
+    def read_checked(
+        self, samples: Optional[int] = None, mix: bool = False
+    ) -> Tuple[np.ndarray, int]:
         """Read the audio.
 
         Args:
             samples: Length it should have; None if unknown.
+            mix: Average several channels instead of refusing them.
 
         Returns:
             Samples (S,) float32, all finite, and the rate in Hz.
@@ -42,7 +45,7 @@ class Utterance:
         Raises:
             BadAudio: It cannot be read whole, or training had better not use it.
         """
-        audio, rate = read_mono(self.path, self.utt_id)
+        audio, rate = read_mono(self.path, self.utt_id, mix=mix)
         if samples is not None and len(audio) < samples:
             raise BadAudio(
                 self.utt_id, f"is truncated: {len(audio)} of {samples} samples"
@@ -56,15 +59,18 @@ class Utterance:
 
 
 def list_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:
-    """Utterances of a folder in sorted order, and those that cannot be located."""
+    """Utterances of a folder in sorted order, and those that cannot be located.
+
+    Raises:
+        ListError: A list cannot be read, or has an id twice.
+    """
     problems: List[Problem] = []
-    recordings = unique(read_rows(folder / "wav.scp"), problems, "wav.scp")
+    recordings = read_table(folder / "wav.scp")
     if not (folder / "segments").is_file():
         found = [Utterance(utt, path) for utt, path in recordings.items()]
     else:
         found = []
-        segments = unique(read_rows(folder / "segments"), problems, "segments")
-        for utt_id, row in segments.items():
+        for utt_id, row in read_table(folder / "segments").items():
             try:
                 recording, start, end = row.split()
                 found.append(
@@ -77,24 +83,11 @@ def list_utterances(folder: Path) -> Tuple[List[Utterance], List[Problem]]:
     return sorted(found, key=lambda utterance: utterance.utt_id), problems
 
 
-def unique(
-    rows: List[Tuple[str, str]], problems: List[Problem], name: str
-) -> Dict[str, str]:
-    """Rows by id; ids that come twice are left out, as it is unclear which to take."""
-    table: Dict[str, str] = {}
-    twice = set()
-    for key, value in rows:
-        if key in table:
-            twice.add(key)
-        table[key] = value
-    for key in sorted(twice):
-        del table[key]
-        problems.append((key, f"id is more than once in {name}"))
-    return table
-
-
 def write_lists(
-    folder: Path, kept: Dict[str, Tuple[str, int]], source: Path
+    folder: Path,
+    kept: Dict[str, Tuple[str, int]],
+    source: Path,
+    empty_texts: bool = False,
 ) -> List[Problem]:
     """Write wav.scp, text, utt2spk, spk2utt and utt2num_samples.
 
@@ -102,17 +95,18 @@ def write_lists(
         folder: Where to write.
         kept: Audio path and number of samples by utterance.
         source: Folder with the transcripts and speakers.
+        empty_texts: Keep utterances in which nothing is said, according to the text.
 
     Returns:
         Utterances of either side that the other lacks; they are left out.
     """
     texts = read_table(source / "text")
-    speakers = {}
-    if (source / "utt2spk").is_file():
-        speakers = read_table(source / "utt2spk")
+    speakers = read_optional_table(source / "utt2spk")
     problems = [(utt_id, "has no transcript") for utt_id in kept if utt_id not in texts]
-    problems += [(u, "transcript is empty") for u in kept if texts.get(u) == ""]
-    good = [utt_id for utt_id in kept if texts.get(utt_id)]
+    good = [utt_id for utt_id in kept if utt_id in texts]
+    if not empty_texts:
+        problems += [(u, "transcript is empty") for u in good if not texts[u]]
+        good = [utt_id for utt_id in good if texts[utt_id]]
     spk2utt: Dict[str, List[str]] = {}
     for utt_id in good:
         spk2utt.setdefault(speakers.get(utt_id) or utt_id, []).append(utt_id)

@@ -1,12 +1,31 @@
 """Files that are written whole or not at all."""
 
+import hashlib
 import os
 from pathlib import Path
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it, so it is never seen half-written."""
+    """Write a file beside its place and rename it, so it is never seen half-written.
+
+    Args:
+        path: The file; its folders are made.
+        text: What it is to hold; lines end as they do here, on every system.
+
+    Raises:
+        OSError: It cannot be written; the file is as before.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    partial = path.with_name(partial_name(path.name))
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def partial_name(name: str) -> str:
+    """Name for a file in the making: hidden, and short however long its name is."""
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f".{digest[:16]}.partial"

@@ -81,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Drive ESPnet's entry points through the stages of asr.sh: "
         "1 data, 2 speed perturbation, 3 format, 4 filter, 5 tokens, 10 statistics, "
         "11 training, 12 decoding, 13 scoring, 14 packing. Booleans are true or false.",
+        epilog="example: ./run.sh --corpus fsdd --stop_stage 13",
     )
     add = parser.add_argument_group("general").add_argument
     add("--stage", type=int, default=FIRST_STAGE, help="first stage to run")
@@ -120,6 +121,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     add = parser.add_argument_group("data").add_argument
+    add(
+        "--corpus",
+        default="fsdd",
+        help="what local/data.sh makes the data of: fsdd, mini_an4, an4, "
+        "librispeech_100, librispeech, aishell, synthetic, lhotse:NAME; the other "
+        "defaults go by it (not in asr.sh)",
+    )
     add("--train_set", default="", help="training set in data/ (required)")
     add("--valid_set", default="", help="validation set in data/ (required)")
     add("--test_sets", type=words, default=[], help="test sets in data/ (required)")
@@ -135,6 +143,13 @@ def build_parser() -> argparse.ArgumentParser:
     add("--fs", type=sampling_rate, default=16000, help="sampling rate: 8k, 16k")
     add("--min_wav_duration", type=at_least(0, float), default=0.1, help="seconds")
     add("--max_wav_duration", type=at_least(0, float), default=20.0, help="seconds")
+    add(
+        "--thin_test_sets",
+        type=true_or_false,
+        default=False,
+        help="leave out what cannot be used of a test set, instead of stopping "
+        "(not in asr.sh)",
+    )
     add("--lang", default="noinfo", help="language, part of the folder names")
 
     add = parser.add_argument_group("tokens").add_argument

@@ -4,7 +4,7 @@ import argparse
 import difflib
 import os
 from pathlib import Path
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from espnet_blankskip.recipe.backends import choose_backends
 from espnet_blankskip.recipe.option_list import (
@@ -50,15 +50,22 @@ def pair_up(argv: Sequence[str], known: Sequence[str]) -> List[str]:
     return paired
 
 
-def parse_options(argv: Sequence[str]) -> argparse.Namespace:
+def parse_options(argv: Sequence[str]) -> Optional[argparse.Namespace]:
     """Read and check a command line, and the commands that cmd.sh exports.
+
+    Returns:
+        The options; None after ``--help``, which is printed.
 
     Raises:
         OptionError: Anything wrong, in one line that names the option.
     """
     parser = build_parser()
     known = [name for action in parser._actions for name in action.option_strings]
-    options = parser.parse_args(pair_up(argv, known))
+    paired = pair_up(argv, known)
+    if "--help" in paired:
+        print_help(parser, [word for word in paired if word != "--help"])
+        return None
+    options = parser.parse_args(paired)
     check_stages(options)
     check_support(options)
     for name in ("train_set", "valid_set", "test_sets"):
@@ -79,6 +86,20 @@ def parse_options(argv: Sequence[str]) -> argparse.Namespace:
         check_config("--inference_config", Path(path))
     options.backends = choose_backends(os.environ)
     return options
+
+
+def print_help(parser: argparse.ArgumentParser, given: Sequence[str]) -> None:
+    """Print the help with what this call would run with: run.sh gives defaults."""
+    values = dict(word[2:].split("=", 1) for word in given)
+    for action in parser._actions:
+        default = values.get(action.dest, action.default)
+        if isinstance(default, list):
+            default = " ".join(map(str, default))
+        elif isinstance(default, bool):
+            default = str(default).lower()
+        if action.dest != "help":
+            action.default = "none" if default in (None, "") else default
+    parser.print_help()
 
 
 def check_stages(options: argparse.Namespace) -> None:

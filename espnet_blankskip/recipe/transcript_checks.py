@@ -1,7 +1,7 @@
 """Transcripts that training or scoring cannot use as they are: told, never dropped."""
 
 from pathlib import Path
-from typing import Iterable, List, Set
+from typing import Iterable, Optional, Set
 
 import yaml
 
@@ -21,23 +21,32 @@ def tell_unknown_tokens(text: Path, token_type: str, tokens: Iterable[str]) -> N
         token_type: ``char``, ``word`` or ``bpe``; BPE can spell what its pieces can.
         tokens: The token list.
     """
-    known: Set[str] = set(tokens)
-    if token_type == "bpe":
-        known = set("".join(known))
-    found = []
-    for utt_id, transcript in read_rows(text):
-        units: List[str] = transcript.split()
-        if token_type != "word":
-            units = list("".join(units))
-        unknown = [unit for unit in units if unit not in known]
-        if unknown:
-            found.append((utt_id, unknown[0]))
+    known = set(tokens)
+    rows = read_rows(text)
+    unknown = [(u, unknown_token(words, token_type, known)) for u, words in rows]
+    found = [(utt_id, token) for utt_id, token in unknown if token is not None]
     if found:
         utt_id, token = found[0]
         log(
             f"Stage 5: {len(found)} transcripts of {text} have unknown tokens, "
             f"which become <unk>; the first is {utt_id} with '{token}'"
         )
+
+
+def unknown_token(transcript: str, token_type: str, tokens: Set[str]) -> Optional[str]:
+    """The first unit of a transcript that a list does not have, or None.
+
+    Args:
+        transcript: Words.
+        token_type: ``char``, ``word`` or ``bpe``; BPE can spell what its pieces can.
+        tokens: The token list.
+    """
+    if token_type == "bpe":
+        tokens = set("".join(tokens))
+    units = transcript.split()
+    if token_type != "word":
+        units = list("".join(units))
+    return next((unit for unit in units if unit not in tokens), None)
 
 
 def tell_too_long_transcripts(stats: Path, token_type: str, config: Path) -> None:

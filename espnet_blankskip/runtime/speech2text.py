@@ -4,18 +4,21 @@ import copy
 import math
 import time
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from espnet_blankskip.audio.stream import AudioReader, Speech
+from espnet_blankskip.decoding.decode_config import take_options
 from espnet_blankskip.decoding.frame_scores import FrameScores, Spent, split_scores
 from espnet_blankskip.decoding.greedy import GreedySearch
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.search import build_search
+from espnet_blankskip.decoding.search_options import SearchOptions
 from espnet_blankskip.decoding.time_stamps import FrameClock
-from espnet_blankskip.gate_options import check_gate_options
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.inference.batching import Window
 from espnet_blankskip.inference.detokenization import token_writer
 from espnet_blankskip.inference.long_audio import Windowing
@@ -25,6 +28,7 @@ from espnet_blankskip.inference.recognizer import (
     Recognizer,
 )
 from espnet_blankskip.inference.transcription import Transcriber
+from espnet_blankskip.option_values import checked_count, checked_number
 from espnet_blankskip.runtime.engines import check_engine, open_engine
 from espnet_blankskip.runtime.manifest import MODELS, read_manifest
 
@@ -47,10 +51,8 @@ class ExportedSpeech2Text(Recognizer):
         threads: Threads of the engine; None: as it likes.
         check_files: Hold the files against their hashes, which takes a second per
             gigabyte.
-        mode, blank_threshold, spike_extension, gate_layers, conv_context,
-            attn_context, beam_size, nbest, lm_file, lexicon, lm_weight, word_score,
-            batch_size, channel, window_seconds, overlap_seconds: As for
-            ``BlankSkipSpeech2Text``.
+        gate, search, batch_size, channel, window_seconds, overlap_seconds, **options:
+            As for ``BlankSkipSpeech2Text``.
 
     Raises:
         FileNotFoundError: A file of the folder is missing.
@@ -70,23 +72,17 @@ class ExportedSpeech2Text(Recognizer):
         dtype: str = "float32",
         threads: Optional[int] = None,
         check_files: bool = True,
-        mode: Optional[str] = None,
-        blank_threshold: Optional[float] = None,
-        spike_extension: Optional[int] = None,
-        gate_layers: Optional[Sequence[int]] = None,
-        conv_context: Optional[str] = None,
-        attn_context: Optional[str] = None,
-        beam_size: int = 1,
-        nbest: int = 1,
-        lm_file: Union[str, Path, None] = None,
-        lexicon: Union[str, Path, None] = None,
-        lm_weight: float = 0.5,
-        word_score: float = 0.0,
+        gate: Optional[GateOptions] = None,
+        search: Optional[SearchOptions] = None,
         batch_size: int = 1,
         channel: Optional[int] = None,
         window_seconds: float = WINDOW_SECONDS,
         overlap_seconds: float = OVERLAP_SECONDS,
+        **options,
     ):
+        gate, search, unknown = take_options(options, gate, search)
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: no option of an exported model")
         folder = Path(folder)
         if device != "cpu":
             raise ValueError(f"device={device}: exported models run on the cpu here")
@@ -109,14 +105,15 @@ class ExportedSpeech2Text(Recognizer):
         self.batch_size = self.checked_batch_size(batch_size)
         self._threshold = manifest.gate.get("blank_threshold")
         self._extension = manifest.gate.get("spike_extension")
-        self.set_mode(mode)
-        self.set_gate(
-            blank_threshold, spike_extension, gate_layers, conv_context, attn_context
-        )
+        self.set_mode(gate.mode)
+        self.set_gate(gate)
+        self.search_options = search
+        if channel is not None:
+            channel = checked_count("channel", channel)
         self.reader = AudioReader(self.sample_rate, channel)
         self.windowing = Windowing.of_seconds(
-            window_seconds,
-            overlap_seconds,
+            checked_number("window_seconds", window_seconds),
+            checked_number("overlap_seconds", overlap_seconds),
             round(self.clock.shift * self.sample_rate),
             self.sample_rate,
         )
@@ -124,16 +121,8 @@ class ExportedSpeech2Text(Recognizer):
         if tokenizer.get("bpemodel"):
             tokenizer["bpemodel"] = str(folder / tokenizer["bpemodel"])
         self._transcribe = Transcriber(
-            build_search(
-                self.token_list,
-                beam=beam_size,
-                nbest=nbest,
-                lm=lm_file,
-                lexicon=lexicon,
-                lm_weight=lm_weight,
-                word_score=word_score,
-            ),
-            nbest,
+            build_search(self.token_list, search),
+            search.nbest,
             self.token_list,
             token_writer(Namespace(**tokenizer)),
             tokenizer.get("token_type") or "word",
@@ -170,42 +159,31 @@ class ExportedSpeech2Text(Recognizer):
             raise ValueError("mode=skipping: this model's encoder has no gate")
         self.mode = mode
 
-    def set_gate(
-        self,
-        blank_threshold: Optional[float] = None,
-        spike_extension: Optional[int] = None,
-        gate_layers: Optional[Sequence[int]] = None,
-        conv_context: Optional[str] = None,
-        attn_context: Optional[str] = None,
-    ) -> None:
-        """Change threshold and extension; None leaves a value as it is.
+    def set_gate(self, options: Optional[GateOptions] = None, **changes) -> None:
+        """Change the mode, threshold and extension; what is None stays as it is.
+
+        Args:
+            options: What to change.
+            **changes: Options by name, over those.
 
         Raises:
             ValueError: A value out of its range or fixed in the graph.
         """
-        given = dict(
-            gate_layers=None if gate_layers is None else list(gate_layers),
-            conv_context=conv_context,
-            attn_context=attn_context,
-        )
-        asked = {**given, "blank_threshold": blank_threshold}
-        asked["spike_extension"] = spike_extension
-        asked = [name for name, value in asked.items() if value is not None]
-        if asked and not self.can_skip:
-            raise ValueError(f"{', '.join(asked)}: this model's encoder has no gate")
-        for name, value in given.items():
-            if value is not None and value != self.manifest.gate[name]:
+        options = replace(options or GateOptions(), **changes)
+        given = replace(options, mode=None).given()
+        if given and not self.can_skip:
+            raise ValueError(f"{', '.join(given)}: this model's encoder has no gate")
+        for name in ("gate_layers", "conv_context", "attn_context"):
+            if name in given and given[name] != self.manifest.gate[name]:
                 option = name.replace("_", "-")
                 raise ValueError(
-                    f"{name}={value} is {self.manifest.gate[name]} in this exported "
-                    f"model: export the checkpoint again with --{option}"
+                    f"{name}={given[name]} is {self.manifest.gate[name]} in this "
+                    f"exported model: export the checkpoint again with --{option}"
                 )
-        if not asked:
-            return
-        threshold = self._threshold if blank_threshold is None else blank_threshold
-        extension = self._extension if spike_extension is None else spike_extension
-        check_gate_options(threshold, extension)
-        self._threshold, self._extension = float(threshold), int(extension)
+        self._threshold = given.get("blank_threshold", self._threshold)
+        self._extension = given.get("spike_extension", self._extension)
+        if options.mode is not None:
+            self.set_mode(options.mode)
 
     def best_path(self, speech: Speech, rate: Optional[int] = None) -> Recognition:
         """Take the best label of every frame, whatever search was asked for."""

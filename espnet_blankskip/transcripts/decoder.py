@@ -3,8 +3,8 @@
 import logging
 from typing import Any, Callable, Dict, Optional
 
+from espnet_blankskip.kaldi.utterances import Utterance
 from espnet_blankskip.terminal import typed_line
-from espnet_blankskip.transcripts.inputs import Utterance
 from espnet_blankskip.transcripts.recognizers import open_recognizer
 from espnet_blankskip.transcripts.records import Outcome, make_record
 

@@ -3,11 +3,11 @@
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import FrozenSet, Iterable, Iterator, List, Sequence, Tuple
 
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.kaldi.lists import read_table
+from espnet_blankskip.kaldi.utterances import Utterance
 
 #: What libsndfile reads under these names.
 AUDIO_SUFFIXES = frozenset(
@@ -23,19 +23,6 @@ FOREIGN_SUFFIXES = frozenset(
 STDIN = "-"
 
 
-@dataclass(frozen=True)
-class Utterance:
-    """One recording to transcribe.
-
-    Args:
-        utt_id: Its name in the output.
-        path: Audio file, as the user gave it.
-    """
-
-    utt_id: str
-    path: str
-
-
 def list_utterances(
     inputs: Sequence[str], stdin: Iterable[str], spaces: bool = True
 ) -> List[Utterance]:
@@ -49,28 +36,30 @@ def list_utterances(
         spaces: Whether names may hold spaces; if not, each becomes "_".
 
     Returns:
-        Utterances in the order of the inputs. A file is named after its stem, within
-        a folder by its path there; those that would have the same name, by their
-        whole path with "-" for "/". A file that is listed twice comes once.
+        Utterances in the order of the inputs. Those of lists keep their ids. A file
+        is named after its stem, within a folder by its path there; where that is
+        another one's name, by its whole path with "-" for "/". A file that is listed
+        twice comes once.
 
     Raises:
         ValueError: An input lists nothing, two utterances of lists share an id, or
             two files still share a name.
         OSError: A folder or list cannot be read.
     """
-    found: List[Tuple[str, str]] = []
+    found: List[Tuple[str, str, bool]] = []
     for given in inputs:
         listed = list(_from_input(given, stdin))
         if not listed:
             raise ValueError(f"{_shown(given)}: no audio in it")
         found += listed
     unique = list(dict.fromkeys(found))
-    names = Counter(name for name, _ in unique)
+    names = Counter(name for name, _, _ in unique)
     utterances = []
-    for name, path in unique:
-        name = name if names[name] == 1 else _long_name(path)
-        # A name is one field of one line, whatever a file may be called.
-        name = re.sub(r"[^\S ]" if spaces else r"\s", "_", printable(name))
+    for name, path, is_id in unique:
+        if not is_id:
+            name = name if names[name] == 1 else _long_name(path)
+            # A name is one field of one line, whatever a file may be called.
+            name = re.sub(r"[^\S ]" if spaces else r"\s", "_", printable(name))
         utterances.append(Utterance(name, path))
     _refuse_doubles(utterances)
     return utterances
@@ -81,19 +70,19 @@ def printable(path: str) -> str:
     return path.encode("utf-8", "replace").decode("utf-8")
 
 
-def _from_input(given: str, stdin: Iterable[str]) -> Iterator[Tuple[str, str]]:
-    """List names and paths of one input."""
+def _from_input(given: str, stdin: Iterable[str]) -> Iterator[Tuple[str, str, bool]]:
+    """List names and paths of one input, and whether a name is an id to be kept."""
     path = Path(given)
     if given == STDIN:
-        lines = (line.rstrip("\r\n") for line in stdin)
-        yield from ((Path(line).stem, line) for line in lines if line.strip())
+        lines = (line.rstrip("\r\n").lstrip("\ufeff") for line in stdin)
+        yield from ((Path(line).stem, line, False) for line in lines if line.strip())
     elif path.suffix == ".scp":
-        yield from read_utterances(path).items()
+        yield from ((utt_id, file, True) for utt_id, file in read_table(path).items())
     elif path.is_dir():
-        yield from _below(path)
+        yield from ((name, file, False) for name, file in _below(path))
     else:
         # Whether it exists is found out when it is read, like all that can be wrong.
-        yield path.stem, given
+        yield path.stem, given, False
 
 
 def _below(folder: Path) -> Iterator[Tuple[str, str]]:

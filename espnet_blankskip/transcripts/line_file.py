@@ -83,19 +83,3 @@ class LineFile:
                     return begin + newline + 1
                 end = begin
         return 0
-
-
-def write_whole(path: Path, content: str) -> None:
-    """Write a file wholly or not at all.
-
-    Raises:
-        OSError: It cannot be written; the file is as before.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(content, encoding="utf-8", newline="\n")
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Dict, List
 
-from espnet_blankskip.transcripts.inputs import Utterance, printable
+from espnet_blankskip.kaldi.utterances import Utterance
+from espnet_blankskip.transcripts.inputs import printable
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ def make_record(utterance: Utterance, result) -> Dict[str, Any]:
         ``id``, ``path``, ``seconds`` of audio, ``kept`` share of frames that ran
         through every layer, and of the best hypothesis ``text``, ``score``
         (log-probability), ``token``, ``token_int`` and ``words`` (with ``start`` and
-        ``end`` in seconds, and ``confidence`` from 0 to 1). More hypotheses than one
+        ``end`` in seconds, ``confidence`` from 0 to 1, and ``spaced`` false where no
+        space stands before a word). More hypotheses than one
         are listed under ``nbest``, and what looks wrong with the audio under
         ``warnings``.
     """
@@ -65,6 +67,7 @@ def _hypothesis(found) -> Dict[str, Any]:
                 "start": round(float(word.start), 3),
                 "end": round(float(word.end), 3),
                 "confidence": round(float(word.confidence), 4),
+                **({} if word.spaced else {"spaced": False}),
             }
             for word in found.words
         ],

@@ -6,10 +6,10 @@ import time
 from collections import Counter
 from typing import Any, Callable, Dict, Iterable, Sequence
 
+from espnet_blankskip.kaldi.utterances import Utterance
 from espnet_blankskip.terminal import first_of
-from espnet_blankskip.transcripts.inputs import Utterance
 from espnet_blankskip.transcripts.records import Outcome
-from espnet_blankskip.transcripts.writers import Writer
+from espnet_blankskip.transcripts.writers import NoFileName, Writer
 
 #: A bar on a terminal comes after the first of these, lines in a log after the second.
 BAR_SECONDS, LOG_SECONDS = 2.0, 30.0
@@ -56,12 +56,11 @@ class Run:
         """
         self._begin = time.monotonic()
         for outcome in outcomes:
-            if outcome.reason:
-                self.failed[outcome.utterance.utt_id] = outcome.reason
-                self._say(f"'{outcome.utterance.utt_id}': {outcome.reason}")
+            reason = outcome.reason or self._write(outcome.record)
+            if reason:
+                self.failed[outcome.utterance.utt_id] = reason
+                self._say(f"'{outcome.utterance.utt_id}': {reason}")
             else:
-                with _faults_named():
-                    self._writer.write(outcome.record)
                 self._count(outcome.record)
             self._show()
 
@@ -92,6 +91,15 @@ class Run:
         for warning, count in self.warnings.most_common():
             line += f"; in {count}: {warning}"
         return line
+
+    def _write(self, record: Dict[str, Any]) -> str:
+        """Write a result; return why it cannot be, if that is its own fault."""
+        try:
+            with _faults_named():
+                self._writer.write(record)
+        except NoFileName as error:
+            return str(error)
+        return ""
 
     def _count(self, record: Dict[str, Any]) -> None:
         self.done += 1

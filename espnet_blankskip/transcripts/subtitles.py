@@ -1,5 +1,6 @@
 """Words with times as subtitles: SubRip (SRT) and WebVTT."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import List, Sequence
 
@@ -7,7 +8,7 @@ from typing import List, Sequence
 MAX_PAUSE_SECONDS = 1.2
 MAX_CUE_SECONDS = 6.0
 MAX_CUE_LETTERS = 84  # two lines of 42, as broadcasters have it
-MAX_LINE_LETTERS = 42
+MAX_LINE_LETTERS = 42  # a Chinese or Japanese character is as wide as two
 #: What is over sooner cannot be read, so it stays if nothing else comes.
 MIN_CUE_SECONDS = 1.0
 
@@ -25,7 +26,8 @@ def make_cues(words: Sequence) -> List[Cue]:
     """Divide words into cues.
 
     Args:
-        words: Words with `text`, and `start` and `end` in seconds, in order.
+        words: Words with `text`, and `start` and `end` in seconds, in order. A word
+            whose `spaced` is false follows the one before it without a space.
 
     Returns:
         Cues in order, none overlapping another, each of at least a millisecond.
@@ -64,7 +66,7 @@ def vtt(words: Sequence) -> str:
 
 
 def _fits(group: Sequence, word) -> bool:
-    letters = sum(len(w.text) + 1 for w in group) + len(word.text)
+    letters = sum(map(_width, group)) - _spaced(group[0]) + _width(word)
     return (
         word.start - group[-1].end < MAX_PAUSE_SECONDS
         and word.end - group[0].start <= MAX_CUE_SECONDS
@@ -75,13 +77,25 @@ def _fits(group: Sequence, word) -> bool:
 def _wrap(group: Sequence) -> str:
     """Write a cue's words on lines of readable length."""
     lines = [group[0].text]
+    used = _width(group[0]) - _spaced(group[0])
     for word in group[1:]:
-        longer = f"{lines[-1]} {word.text}"
-        if len(longer) <= MAX_LINE_LETTERS:
-            lines[-1] = longer
+        used += _width(word)
+        if used <= MAX_LINE_LETTERS:
+            lines[-1] += " " * _spaced(word) + word.text
         else:
             lines.append(word.text)
+            used = _width(word) - _spaced(word)
     return "\n".join(lines)
+
+
+def _spaced(word) -> bool:
+    return getattr(word, "spaced", True)
+
+
+def _width(word) -> int:
+    """Count the columns that a word takes, with the space before it."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in word.text)
+    return len(word.text) + wide + _spaced(word)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -8,8 +8,8 @@ import warnings
 from multiprocessing.connection import Connection, wait
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
+from espnet_blankskip.kaldi.utterances import Utterance
 from espnet_blankskip.transcripts.decoder import Decoder, say_warnings_to
-from espnet_blankskip.transcripts.inputs import Utterance
 from espnet_blankskip.transcripts.records import Outcome
 
 logger = logging.getLogger(__name__)

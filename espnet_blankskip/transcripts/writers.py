@@ -1,23 +1,34 @@
 """The formats of ``blankskip transcribe``, and how each one is continued."""
 
+import errno
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Dict, List, Optional, Sequence, Set, TextIO
+from typing import Any, Dict, Optional, Sequence, Set, TextIO
 
-from espnet_blankskip.transcripts.inputs import Utterance
-from espnet_blankskip.transcripts.line_file import LineFile, write_whole
+from espnet_blankskip.kaldi.utterances import Utterance
+from espnet_blankskip.kaldi.whole_file import write_whole
+from espnet_blankskip.transcripts.hypothesis_folders import write_hypothesis_folders
+from espnet_blankskip.transcripts.line_file import LineFile
 from espnet_blankskip.transcripts.records import hypotheses
 from espnet_blankskip.transcripts.subtitles import srt, vtt
 
 FORMATS = ("text", "jsonl", "srt", "vtt", "espnet")
 _SUBTITLES = {"srt": srt, "vtt": vtt}
-_TABLES = ("text", "token", "token_int", "score")
+
+#: Faults of a file's name, not of the disk.
+_NAME_FAULTS = {
+    getattr(errno, name)
+    for name in "ENAMETOOLONG ENOTDIR EEXIST EISDIR EINVAL EILSEQ".split()
+}
 
 Record = Dict[str, Any]
+
+
+class NoFileName(ValueError):
+    """An utterance's id cannot name its file; the message says why, in one line."""
 
 
 class Writer:
@@ -35,6 +46,7 @@ class Writer:
 
         Raises:
             OSError: It cannot be written; nothing is left half-written.
+            NoFileName: Nor can it be, whatever room there is.
         """
         raise TypeError(f"{type(self).__name__} writes nothing")
 
@@ -136,11 +148,19 @@ class SubtitleWriter(Writer):
         super().__init__()
         self._paths, self._make = paths, make
         if not restart:
-            self.done = {utt_id for utt_id, path in paths.items() if path.is_file()}
+            self.done = {
+                utt_id for utt_id, path in paths.items() if os.path.isfile(path)
+            }
 
     def write(self, record: Record) -> None:
         words = [SimpleNamespace(**word) for word in record["words"]]
-        write_whole(self._paths[record["id"]], self._make(words))
+        path = self._paths[record["id"]]
+        try:
+            write_whole(path, self._make(words))
+        except OSError as error:
+            if error.errno not in _NAME_FAULTS:
+                raise
+            raise NoFileName(f"no file of that name: {error.strerror}") from None
 
 
 class EspnetWriter(Writer):
@@ -169,23 +189,12 @@ class EspnetWriter(Writer):
             for line in lines:
                 record = json.loads(line)
                 records[record["id"]] = hypotheses(record)
-        for rank in range(max([1, *map(len, records.values())])):
-            rows = {
-                u.utt_id: dict(enumerate(records.get(u.utt_id, []))).get(rank, {})
-                for u in utterances
-            }
-            self._write_folder(f"{rank + 1}best_recog", rows, failed)
-
-    def _write_folder(self, name: str, rows: Dict[str, Record], failed) -> None:
-        partial, final = self._folder / f"{name}.partial", self._folder / name
-        shutil.rmtree(partial, ignore_errors=True)
-        for table in _TABLES:
-            lines = (f"{u} {_cell(row, table)}\n" for u, row in rows.items())
-            write_whole(partial / table, "".join(lines))
-        lines = (f"{utt_id} {reason}\n" for utt_id, reason in failed.items())
-        write_whole(partial / "failed", "".join(lines))
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(partial, final)
+        utt_ids = [utterance.utt_id for utterance in utterances]
+        asked = {u: records[u] for u in utt_ids if u in records}
+        nbest = max([1, *map(len, asked.values())])
+        write_hypothesis_folders(
+            self._folder, utt_ids, asked, {"failed": failed}, nbest
+        )
 
 
 def _subtitle_writer(
@@ -231,18 +240,12 @@ def _text_id(line: str) -> str:
 
 
 def _json_line(record: Record) -> str:
-    return json.dumps(record, ensure_ascii=False)
+    return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
 
 def _json_id(line: str) -> str:
     return json.loads(line)["id"]
 
 
-def _cell(row: Record, table: str) -> str:
-    value = row.get(table, 0.0 if table == "score" else "")
-    listed: List[Any] = value if isinstance(value, list) else [value]
-    return _one_line(" ".join(map(str, listed)))
-
-
 def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())
+    return " ".join(text.split("\n"))

@@ -52,6 +52,11 @@ class Checkpoint:
     assets: Dict[str, Path] = field(default_factory=dict)
     missing: Dict[str, str] = field(default_factory=dict)
 
+    @property
+    def was_only_converted(self) -> bool:
+        """Whether `blankskip convert` wrote it, and no training since."""
+        return (self.model_file.parent / "conversion.json").is_file()
+
 
 def open_checkpoint(source: str, model_file: Optional[str] = None) -> Checkpoint:
     """Find a checkpoint's config, weights and assets.

@@ -165,7 +165,9 @@ def _collect(model, plan: ConversionPlan, utterances, trained):
     threshold = encoder.blank_threshold
     encoder.set_gate(blank_threshold=2.0)  # the gate is read and nobody leaves
     try:
-        for samples in tqdm(utterances, desc="reading posteriors", unit="utt"):
+        for samples in tqdm(
+            utterances, desc="reading posteriors", unit="utt", disable=None
+        ):
             final, intermediate = dense_states(model, samples)
             odds = blank_log_odds(model.ctc.log_softmax(final)[0])
             best = int(odds.argmax())
@@ -265,7 +267,7 @@ def _measure(model, converted, checkpoint, state, sound: FitSound) -> Dict[str, 
             f"from the source's by {difference:.2g}: not converted"
         )
     encoder = converted.encoder
-    bar = tqdm(sound.held_out, desc="comparing posteriors", unit="utt")
+    bar = tqdm(sound.held_out, desc="comparing posteriors", unit="utt", disable=None)
     moved = compare(
         lambda samples: read_posteriors(model, samples),
         lambda samples: read_posteriors(converted, samples),

@@ -2,10 +2,12 @@
 
 from typing import Any, Dict, List
 
+from espnet_blankskip.gate_options import layers_in_words
+
 
 def conversion_card(report: Dict[str, Any], target: str) -> str:
     """README.md of a converted experiment."""
-    gates = " ".join(map(str, report["gate_layers"]))
+    gates = layers_in_words(report["gate_layers"])
     lines = [
         f"# {target}",
         "",

@@ -2,9 +2,10 @@
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional
 
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
+from espnet_blankskip.gate_options import GateOptions, Layers
 from espnet_blankskip.zoo import support
 from espnet_blankskip.zoo.archive import Checkpoint
 from espnet_blankskip.zoo.errors import CheckpointError
@@ -20,25 +21,19 @@ OWN_GATE = (
 WARM_START_INTERCTC = 0.3
 
 
-@dataclass
-class ConversionOptions:
-    """Options of ``blankskip convert``; None keeps the source's or class's value.
+@dataclass(frozen=True)
+class ConversionOptions(GateOptions):
+    """Options of ``blankskip convert``: the gates to build, and how.
 
     Attributes:
-        gate_layers: layers after which frames leave.
         gate_head: "ctc", "own", or "auto": "ctc" where every gate layer has an
             intermediate CTC already, "own" elsewhere.
         factorized: read the CTC head in the factorized way.
         fit_audio: wav.scp to fit new weights on.
     """
 
-    gate_layers: Sequence[int]
     gate_head: str = "auto"
     factorized: bool = False
-    blank_threshold: Optional[float] = None
-    spike_extension: Optional[int] = None
-    conv_context: Optional[str] = None
-    attn_context: Optional[str] = None
     fit_audio: Optional[str] = None
 
 
@@ -74,7 +69,7 @@ def plan_conversion(
     source = checkpoint.source
     if found.reasons:
         raise CheckpointError(f"{source}: cannot skip: {'; '.join(found.reasons)}")
-    gates = _check_gates(options.gate_layers, found)
+    gates = _check_gates(options, found)
     trained = set(found.interctc_layers)
     if found.gate_layers and _gate_head_of(checkpoint) == "ctc":
         trained |= set(found.gate_layers)
@@ -96,17 +91,8 @@ def plan_conversion(
     )
     config["token_list"] = support.token_list(config)
     _change(plan, "encoder", support.twin_of(found.encoder))
-    wanted = {
-        "gate_layers": gates,
-        "gate_head": gate_head,
-        "blank_threshold": options.blank_threshold,
-        "spike_extension": options.spike_extension,
-        "conv_context": options.conv_context,
-        "attn_context": options.attn_context,
-    }
-    for key, value in wanted.items():
-        if value is not None:
-            _change(plan, f"encoder_conf.{key}", value)
+    for key, value in {**options.given(), "gate_head": gate_head}.items():
+        _change(plan, f"encoder_conf.{key}", value)
     if not is_s2t_ctc(config):
         _change(plan, "model", "blankskip")
     if options.factorized:
@@ -120,32 +106,33 @@ def plan_conversion(
 
 
 def with_gates(
-    checkpoint: Checkpoint, found: Inspection, gate_layers: Sequence[int]
+    checkpoint: Checkpoint, found: Inspection, gate_layers: Layers
 ) -> Dict[str, Any]:
     """Return a stock checkpoint's config with gates that need no new weight.
 
     Raises:
         CheckpointError: this checkpoint cannot skip, or a layer has no intermediate
             CTC that was trained.
+        ValueError: the layers are no list of layers.
     """
-    untrained = [n for n in gate_layers if n not in found.gates]
+    options = ConversionOptions(gate_layers, gate_head="ctc")
+    untrained = [n for n in options.gate_layers if n not in found.gates]
     if untrained and not found.reasons:
         layers = ", ".join(map(str, found.gates))
         raise CheckpointError(
-            f"{checkpoint.source}: gate_layers={list(gate_layers)}: only layers with "
-            f"an intermediate CTC can gate, {layers or 'and no layer has one'}"
+            f"{checkpoint.source}: gate_layers={list(options.gate_layers)}: only "
+            "layers with an intermediate CTC can gate, "
+            + (layers or "and no layer has one")
         )
-    options = ConversionOptions(gate_layers, gate_head="ctc")
     return plan_conversion(checkpoint, found, options).config
 
 
-def _check_gates(gate_layers: Sequence[int], found: Inspection) -> List[int]:
-    gates = sorted(set(gate_layers))
-    bad = [n for n in gates if not 1 <= n < found.layers]
-    if bad or not gates:
+def _check_gates(options: GateOptions, found: Inspection) -> List[int]:
+    gates = list(options.gate_layers or ())
+    if not gates or not max(gates) < found.layers:
         raise CheckpointError(
-            f"--gate-layers {' '.join(map(str, gate_layers))}: each must lie in "
-            f"1..{found.layers - 1} for the {found.layers} layers of {found.source}"
+            f"gate_layers={gates} must lie in 1..{found.layers - 1} for the "
+            f"{found.layers} layers of {found.source}"
         )
     return gates
 
@@ -160,12 +147,12 @@ def _choose_gate_head(asked: str, gates: List[int], trained: set) -> str:
         if asked == "own" and len(gates) > 1:
             new = ", ".join(str(n) for n in gates if n not in trained)
             raise CheckpointError(
-                f"--gate-layers: no intermediate CTC was trained at {new}, and only a "
-                "single gate can have a head of its own: give one layer, or "
-                "--gate-head ctc and fine-tune"
+                f"gate_layers={gates}: no intermediate CTC was trained at {new}, and "
+                "only a single gate can have a head of its own: give one layer, or "
+                "gate_head=ctc and fine-tune"
             )
     if asked == "own" and len(gates) > 1:
-        raise CheckpointError("--gate-head own takes a single one of --gate-layers")
+        raise CheckpointError(f"gate_head=own takes one gate, not gate_layers={gates}")
     return asked
 
 

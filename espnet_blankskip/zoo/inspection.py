@@ -1,11 +1,13 @@
 """``blankskip inspect``: what a checkpoint is and what can be skipped in it."""
 
+import shlex
 from dataclasses import asdict, dataclass, field
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.zoo import support
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.cost import UTTERANCE_FRAMES, encoder_cost, speed_ups
@@ -21,6 +23,8 @@ SKIP_NOW = "skip at once"
 TRAIN_GATE = "needs a gate layer trained"
 DENSE_ONLY = "dense only"
 KEPT_RATIOS = (0.2, 0.3, 0.5)
+#: What an untrained checkpoint loses is words; these win most of them back.
+_WITHOUT_TRAINING = "--attn-context all --spike-extension 2"
 
 
 @dataclass
@@ -33,6 +37,8 @@ class Inspection:
         problems: what would stop this checkpoint from loading here.
         gates: layers at which a trained intermediate CTC can gate now.
         trainable_gates: layers at which a gate could be trained.
+        untrained: whether it has never been trained with skipping, as far as its files
+            tell.
         speed_up: estimates of ``cost.speed_ups``.
         window_seconds: length that OWSM-CTC pads every utterance to; None for models
             that take no prompt.
@@ -59,6 +65,7 @@ class Inspection:
     verdict: str
     gates: List[int]
     trainable_gates: List[int]
+    untrained: bool
     reasons: List[str] = field(default_factory=list)
     problems: List[str] = field(default_factory=list)
     speed_up: List[Dict[str, float]] = field(default_factory=list)
@@ -105,7 +112,7 @@ def look_inside(
     model_conf = config.get("model_conf") or {}
     reasons = support.obstacles(checkpoint, state)
     interctc = _numbers(options.get("interctc_layer_idx"))
-    configured = _numbers(options.get("gate_layers"))
+    configured = list(GateOptions(options.get("gate_layers")).gate_layers or ())
     layers = count_layers(state)
     head = head_shape(state)
 
@@ -136,6 +143,7 @@ def look_inside(
         verdict=verdict,
         gates=gates,
         trainable_gates=trainable,
+        untrained=not configured or checkpoint.was_only_converted,
         reasons=reasons,
         problems=_problems(checkpoint, state),
     )
@@ -222,23 +230,32 @@ def _prompt_row(found: Inspection) -> List[Tuple[str, str]]:
 
 
 def _advice(found: Inspection) -> str:
+    source = shlex.quote(found.source)
     if found.verdict == SKIP_NOW and found.gate_layers:
-        return f" (gates {_listed(found.gate_layers)} are in its config)"
+        gates = f" (gates {_listed(found.gate_layers)} are in its config"
+        if not found.untrained:
+            return gates + ")"
+        return (
+            f"{gates}, and it was not trained with skipping: decode with "
+            f"{_WITHOUT_TRAINING}, or let blankskip calibrate choose)"
+        )
     if found.verdict == SKIP_NOW and found.window_seconds is not None:
         return (
             f" with a gate at {_listed(found.gates)}: blankskip transcribe "
-            f"--gate-layers {found.gates[0]}; calibrate says what that costs"
+            f"--gate-layers {found.gates[0]} {_WITHOUT_TRAINING}; calibrate says what "
+            "that costs"
         )
     if found.verdict == SKIP_NOW:
         return (
-            f" with a gate at {_listed(found.gates)}: blankskip convert --gate-layers "
-            f"{found.gates[0]}, no training needed to try"
+            f" with a gate at {_listed(found.gates)}, no training needed to try: "
+            f"blankskip convert {source} DST --gate-layers {found.gates[0]} "
+            f"{_WITHOUT_TRAINING}; blankskip calibrate measures what it costs"
         )
     if found.verdict == TRAIN_GATE:
         half = max(1, found.layers // 2)
         return (
-            f": no layer has an intermediate CTC; blankskip convert --gate-layers "
-            f"{half} writes a warm start for fine-tuning"
+            f": no layer has an intermediate CTC; blankskip convert {source} DST "
+            f"--gate-layers {half} writes a warm start for fine-tuning"
         )
     return " (no frame can skip a layer)"
 

@@ -5,9 +5,8 @@ from typing import List, Optional
 
 import numpy as np
 
-from espnet_blankskip.audio.reading import BadAudio, read_audio
-from espnet_blankskip.audio.sources import located
-from espnet_blankskip.kaldi.utterance_list import read_utterances
+from espnet_blankskip.kaldi.lists import read_table
+from espnet_blankskip.kaldi.recordings import read_recordings
 from espnet_blankskip.zoo.errors import CheckpointError
 
 SYNTHETIC = "synthetic sound"
@@ -48,20 +47,19 @@ def read_sound(
     if wav_scp is None:
         return _split(SYNTHETIC, made_sound(sample_rate), [])
     try:
-        listed = read_utterances(wav_scp)
+        listed = read_table(wav_scp)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"--fit-audio: {error}") from None
     utterances, failed, seconds = [], [], 0.0
-    for utt_id, path in listed.items():
-        if seconds >= max_seconds:
-            break
-        try:
-            samples = read_audio(located(path, wav_scp), utt_id, sample_rate)
-        except BadAudio as error:
-            failed.append(str(error))
-            continue
+
+    def fail(error: Exception) -> None:
+        failed.append(str(error))
+
+    for _, samples in read_recordings(listed, fail, sample_rate, wav_scp=wav_scp):
         utterances.append(samples)
         seconds += len(samples) / sample_rate
+        if seconds >= max_seconds:
+            break
     if not utterances:
         why = f": {failed[0]}" if failed else ""
         raise CheckpointError(f"--fit-audio {wav_scp}: no utterance can be used{why}")

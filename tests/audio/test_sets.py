@@ -5,7 +5,6 @@ import pytest
 from odd_audio import GSM_BLOCK, write_odd_files, write_unusable_files
 
 from espnet_blankskip.calibration.speech_set import read_speech_set
-from espnet_blankskip.corpora.folder_check import check_data_folder
 from espnet_blankskip.zoo.sound import read_sound
 
 RATE = 8000
@@ -43,11 +42,3 @@ def test_convert_fits_on_the_rest(listed):
     sound = read_sound(str(folder / "wav.scp"), RATE)
     assert len(sound.fit) == len(odd) and all(map(whole, sound.fit))
     assert len(sound.failed) == len(bad)
-
-
-def test_a_data_folder_is_checked_to_its_end(listed, monkeypatch):
-    folder, bad, odd = listed
-    monkeypatch.chdir(folder)
-    good, problems = check_data_folder(folder, RATE)
-    assert set(good) == odd
-    assert {utt_id for utt_id, _ in problems} == bad

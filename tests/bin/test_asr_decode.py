@@ -174,19 +174,19 @@ def test_nothing_decoded_is_status_one(experiment, tmp_path):
     assert list(table(out / "1best_recog" / "failed")) == ["a", "b"]
 
 
-def test_a_killed_job_leaves_nothing_that_looks_done(
+def test_a_killed_job_leaves_the_earlier_result_whole(
     experiment, wav_scp, tmp_path, monkeypatch
 ):
     out = tmp_path / "out"
     assert run(experiment, wav_scp, out) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
     def killed(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(asr_decode, "_decode_batch", killed)
-    with pytest.raises(KeyboardInterrupt):
-        run(experiment, wav_scp, out)
-    assert not (out / "1best_recog").exists()
+    assert run(experiment, wav_scp, out) == 130
+    assert before == {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
 
 
 def test_config_file_sets_defaults(experiment, wav_scp, tmp_path):
@@ -264,10 +264,14 @@ def test_lexicon_and_ngram_reach_the_search(
     "options, words",
     [
         (["--mode", "dense", "--batch_size", "0"], "--batch_size 0"),
-        (["--beam_size", "0"], "beam_size=0 must be at least 1"),
-        (["--nbest", "2"], "nbest=2 must lie in 1..1"),
-        (["--lm_file", "nowhere.arpa"], "lm_file=nowhere.arpa does not exist"),
-        (["--blank_threshold", "0.3"], "blank_threshold=0.3 must be at least 0.5"),
+        (["--beam_size", "0"], "--beam_size 0 must be at least 1"),
+        (["--nbest", "2"], "--nbest 2 must lie in 1..1 for beam_size=1"),
+        (["--lm_file", "nowhere.arpa"], "--lm_file nowhere.arpa does not exist"),
+        (["--blank_threshold", "0.3"], "--blank_threshold 0.3 must be at least 0.5"),
+        (["--gate_layers", "2", "3"], "unexpected argument '3' (the layers of one"),
+        (["--lm_weight", "0.3"], "--lm_weight 0.3 needs lm_file"),
+        (["--blank_treshold", "0.9"], "did you mean --blank_threshold?"),
+        (["--batch_size", "1.5"], "--batch_size 1.5 must be a whole number"),
         (["--asr_model_file", "nowhere.pth"], "nowhere.pth"),
         (["--key_file", "nowhere.scp"], "nowhere.scp"),
         (["--data_path_and_name_and_type", "a,text,text"], "expected exactly one"),

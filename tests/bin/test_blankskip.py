@@ -3,7 +3,9 @@
 import importlib
 import json
 import os
+import re
 import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -26,6 +28,61 @@ def blankskip(*args, cwd=None):
         text=True,
         cwd=cwd,
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "exp"],
+        ["convert", "exp", "new", "--gate-layers", "2"],
+        ["calibrate", "exp", "--data", "wav.scp"],
+        ["transcribe", "a.wav", "--model", "exp"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_interrupt_is_one_line_and_status_130(words, tmp_path):
+    """In the seconds in which libraries in C are imported, of all times."""
+    (tmp_path / "wav.scp").write_text("a a.wav\n")
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    write_zip(tmp_path / "exp", [("meta.yaml", "espnet: 0\n")])
+    command = ["-X", "importtime", "-m", "espnet_blankskip.bin.blankskip", *words]
+    process = subprocess.Popen(
+        [sys.executable, *command], stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    said, sent = [], False
+    for line in process.stderr:
+        if not line.startswith("import time:"):
+            said.append(line)
+        elif not sent and re.search(r"\bnumpy\.", line):
+            sent = True
+            process.send_signal(signal.SIGINT)
+    assert (process.wait(), sent) == (130, True), said
+    ours = [line for line in said if "Flash Attention" not in line]  # ESPnet's
+    assert ours == [f"blankskip {words[0]}: interrupted\n"]
+
+
+@pytest.mark.parametrize(
+    "stdout, message", [("/dev/full", "No space left"), ("closed", "was closed")]
+)
+def test_an_output_that_takes_nothing_is_one_line_and_status_1(
+    stdout, message, tmp_path
+):
+    write_experiment(tmp_path / "exp", skipping=False)
+    reading, writing = os.pipe()
+    os.close(reading)
+    target = writing if stdout == "closed" else os.open(stdout, os.O_WRONLY)
+    done = subprocess.run(
+        [sys.executable, "-m", "espnet_blankskip.bin.blankskip", "inspect", "exp"],
+        stdout=target,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    os.close(target)
+    lines = [x for x in done.stderr.splitlines() if x.startswith("blankskip inspect")]
+    assert done.returncode == 1 and len(lines) == 1 and message in lines[0]
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
 
 
 class MakesFolder:
@@ -137,6 +194,7 @@ def test_convert_inspect_and_pack_one_after_another(tmp_path):
     found = json.loads(done.stdout)
     assert (found["gate_layers"], found["ctc_head"]) == ([2], "factorized")
     assert [row["kept"] for row in found["speed_up"]] == [0.25]
+    assert found["untrained"], "it was converted and not trained since"
 
     done = blankskip("pack", "exp/new", "new.zip", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

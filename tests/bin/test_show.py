@@ -115,7 +115,7 @@ def test_without_a_gate_no_blank_probability_is_made_up(model, audio, drawn, tmp
         (["--end", "301"], "by at most 300 s"),
         (["--output", "p.jpg"], "must end in .png"),
         (["--channel", "2"], "none with number 2"),
-        (["--device", "abacus"], "device=abacus"),
+        (["--device", "abacus"], "--device abacus"),
     ],
 )
 def test_wrong_options_are_one_line_and_status_2(options, words, model, audio, capsys):

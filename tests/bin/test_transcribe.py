@@ -318,8 +318,10 @@ def test_formats_tell_the_same(name, model, audio, tmp_path, capsys):
     "options, layers",
     [
         ([], "some"),
-        (["--dense"], "all"),
+        (["--mode", "dense"], "all"),
+        (["--dense"], "all"),  # as earlier versions called it
         (["--intermediate"], "none"),
+        (["--blank-threshold", "2"], "all"),
         (["--threshold", "2"], "all"),
         (["--gate-layers", "2"], "some"),
         (["--dtype", "float64"], "some"),
@@ -337,7 +339,7 @@ def test_depth_options_reach_the_encoder(options, layers, model, audio, capsys):
 
 def test_nbest_and_standard_input(model, audio, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", [f"{audio}/n1.wav\n", f"{audio}/n0.wav\n"])
-    args = ["transcribe", "--model", model, "--beam", "4", "--nbest", "3"]
+    args = ["transcribe", "--model", model, "--beam-size", "4", "--nbest", "3"]
     assert main([*args, "--format", "jsonl", "-"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["id"] for row in rows] == ["n1", "n0"]
@@ -375,15 +377,26 @@ def test_a_full_disk_is_one_line_and_the_rest_comes_later(
 @pytest.mark.parametrize(
     "options, words",
     [
-        (["--threshold", "0.3"], "blank_threshold=0.3 must be at least 0.5"),
-        (["--gate-layers", "3"], "gate_layers"),
-        (["--beam", "0"], "beam"),
-        (["--nbest", "0"], "nbest"),
+        (["--blank-threshold", "0.3"], "--blank-threshold 0.3 must be at least 0.5"),
+        (["--threshold", "0.3"], "--threshold 0.3 must be at least 0.5"),
+        (["--gate-layers", "3"], "--gate-layers 3 must be chosen from [2]"),
+        (["--beam-size", "0"], "--beam-size 0 must be at least 1"),
+        (["--beam", "1.5"], "--beam 1.5 must be a whole number"),
+        (["--nbest", "0"], "--nbest 0 must lie in 1..1 for --beam-size 1"),
+        (["--lm-weight", "0.3"], "--lm-weight 0.3 needs --lm-file"),
+        (["--word-score", "1"], "--word-score 1 needs a lexicon"),
+        (["--overwrite"], "--overwrite: there is nothing to write anew without"),
+        (
+            ["--dense", "--threshold", "0.9"],
+            "--threshold would have no effect with --d",
+        ),
+        (["--dense", "--intermediate"], "--intermediate and --dense cannot be given"),
+        (["--mode", "deep"], "--mode deep must be one of: skipping, dense"),
         (["--lm", "nowhere.arpa"], "nowhere.arpa"),
-        (["--device", "abacus"], "device=abacus"),
-        (["--channel", "-1"], "channel=-1"),
+        (["--device", "abacus"], "--device abacus"),
+        (["--channel", "-1"], "--channel -1 must"),
         (["--jobs", "0"], "--jobs 0"),
-        (["--jobs", "2", "--threshold", "0.3"], "blank_threshold=0.3"),
+        (["--jobs", "2", "--threshold", "0.3"], "--threshold 0.3"),
         (["--format", "srt"], "--output DIR"),
         (["--model", "no/where/x"], "no/where/x"),
         (["no.scp"], "no.scp"),

@@ -1,6 +1,7 @@
 """`blankskip calibrate` measures, draws, advises, and says what it cannot use."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import yaml
 from tiny_experiment import ENCODER_CONF, write_experiment
 
 from espnet_blankskip.bin import asr_decode, blankskip
+from espnet_blankskip.calibration import frontier
 
 RATE = 8000
-FAST = ["--timing-seconds", "0", "--spike-extensions", "0"]
+FAST = ["--timing-seconds", "0", "--spike-extension", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +68,9 @@ def test_process_without_transcripts_on_a_stock_checkpoint(stock, data, tmp_path
         [
             sys.executable, "-m", "espnet_blankskip.bin.blankskip",
             "calibrate", str(stock), "--data", str(data / "wav.scp"),
-            "--thresholds", "0.5,0.6,1.1", "--gate-layers", "1", "1+2",
-            "--conv-context", "zero", "--max-wer-loss", "1000",
-            "--output", str(out), "--decode-config", str(config), *FAST,
+            "--thresholds", "0.5,0.6,1.1", "--gate-layers", "1", "1,2",
+            "--conv-context", "zero", "--attn-context", "kept", "--max-wer-loss",
+            "1000", "--output", str(out), "--output-config", str(config), *FAST,
         ],
         capture_output=True,
         text=True,
@@ -96,6 +98,7 @@ def test_process_without_transcripts_on_a_stock_checkpoint(stock, data, tmp_path
         assert values["blank_threshold"] == chosen[0]["blank_threshold"]
         assert values["conv_context"] == "zero"
         assert f"convert {stock} DST --gate-layers" in done.stdout
+        assert f"transcribe AUDIO --model DST --decode-config {config}" in done.stdout
         fastest = max(p["speed_up"] for p in points)
         assert chosen[0]["speed_up"] == pytest.approx(fastest, abs=0.01)
     else:  # a model this small may gain nothing on a busy machine
@@ -115,8 +118,9 @@ def test_hopeless_checkpoint_gets_a_dense_config(own, data, tmp_path, capsys):
     config = tmp_path / "decode.yaml"
     config.write_text("mode: skipping\n")
     options = ["--data", data / "wav.scp", "--text", data / "text"]
-    options += ["--output", tmp_path, "--decode-config", config]
-    assert calibrate(own, *options, "--thresholds", "0.6", *FAST) == 0
+    options += ["--output", tmp_path, "--output-config", config]
+    options += ["--attn-context", "all", "--blank-threshold", "0.6"]
+    assert calibrate(own, *options, *FAST) == 0
     printed = capsys.readouterr().out
     assert "cannot be judged: " in printed
     assert printed.index("layer 2 (intermediate)") < printed.index("cannot be judged")
@@ -140,6 +144,43 @@ def test_decode_config_is_one_that_decoding_takes(own, data, tmp_path):
     assert asr_decode.main(wrong) == 2  # no CTC at layer 3
 
 
+@pytest.mark.parametrize("kind", ["skipping", "stock"])
+def test_suggested_commands_reproduce_the_table(
+    kind, data, tmp_path, monkeypatch, capsys
+):
+    """Pasted into a shell as they stand, from a folder with a blank in its name."""
+    monkeypatch.chdir(tmp_path)
+    conf = interctc([2], layers=[2, 3]) if kind == "skipping" else interctc()
+    write_experiment(Path("my exp"), skipping=kind == "skipping", encoder_conf=conf)
+    Path("wav.scp").write_text(f"utt0 {data / 'utt0.wav'}\n")
+    gates, threshold = ("3", "0.7") if kind == "skipping" else ("1,2", "0.6")
+
+    def skip_so(dense, layers, points, *_):
+        return frontier.Verdict(frontier.SKIP, "it is a test", points[0])
+
+    monkeypatch.setattr(frontier, "judge", skip_so)
+    options = ["--data", "wav.scp", "--timing-seconds", "0", "--output", "new dir"]
+    options += ["--gate-layers", gates, "--blank-threshold", threshold]
+    options += ["--spike-extension", "0", "--conv-context", "zero"]
+    options += ["--attn-context", "all", "--beam-size", "2"]
+    assert calibrate("my exp", *options) == 0
+    point = json.loads(Path("new dir/points.json").read_text())["points"][0]
+    assert 0 < point["kept"] < 100
+
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith("blankskip ")]
+    verbs = ["transcribe"] if kind == "skipping" else ["convert", "transcribe"]
+    assert [command[1] for command in commands] == verbs
+    commands[-1][commands[-1].index("AUDIO")] = str(data / "utt0.wav")
+    commands[-1] += ["--format", "jsonl"]
+    for command in commands:
+        assert blankskip.main(command[1:]) == 0
+    recognized = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert 100 * recognized["kept"] == pytest.approx(point["kept"], abs=0.01)
+    written = yaml.safe_load(Path("new dir/decode_calibrated.yaml").read_text())
+    assert written["beam_size"] == 2 and written["attn_context"] == "all"
+
+
 def bad(*options, **files):
     return options, files
 
@@ -161,9 +202,12 @@ def bad(*options, **files):
         pytest.param(
             bad("--text", "text", text="utt0\n"), "has no word", id="empty-transcripts"
         ),
-        pytest.param(bad("--gate-layers", "3"), "--gate-layers 3: ", id="gate"),
-        pytest.param(bad("--gate-layers", "x"), "'x' is not a number", id="word"),
-        pytest.param(bad("--thresholds", "0.2"), "--thresholds: ", id="threshold"),
+        pytest.param(bad("--gate-layers", "3"), "--gate-layers 3: this", id="gate"),
+        pytest.param(bad("--gate-layers", "x"), "--gate-layers x must", id="word"),
+        pytest.param(bad("--thresholds", "0.2"), "--thresholds 0.2 must", id="old"),
+        pytest.param(bad("--blank-threshold", "0.9", "0.2"), "d 0.2 must", id="new"),
+        pytest.param(bad("--max-utterances", "1.5"), "1.5 must be a whole", id="half"),
+        pytest.param(bad("--decode-config", "d.yaml"), "--output-config", id="config"),
         pytest.param(bad("--max-wer-loss", "-1"), "--max-wer-loss", id="loss"),
         pytest.param(bad("--max-utterances", "-1"), "--max-utterances", id="count"),
         pytest.param(bad("--output", "wav.scp"), "is not a folder", id="output"),

@@ -1,5 +1,7 @@
 """The frontier holds what nothing beats; a point is advised only where it may be."""
 
+from dataclasses import replace
+
 import pytest
 
 from espnet_blankskip.calibration.frontier import (
@@ -12,17 +14,14 @@ from espnet_blankskip.calibration.frontier import (
     judge,
     pareto,
 )
-from espnet_blankskip.calibration.grid import (
-    MAX_POINTS,
-    GateSetting,
-    make_grid,
-    parse_gates,
-    parse_numbers,
-)
+from espnet_blankskip.calibration.grid import MAX_POINTS, make_grid, name_of
+from espnet_blankskip.gate_options import GateOptions
+
+TRAINED = GateOptions([4, 6], 0.95, 1, "stale", "kept")
 
 
 def point(wer, speed_up, threshold=0.9):
-    return Point(GateSetting((4,), threshold, 0), wer, 30.0, 0.01, speed_up)
+    return Point(replace(TRAINED, blank_threshold=threshold), wer, 30.0, 0.01, speed_up)
 
 
 def layer(wer, errors=(), number=8, speed_up=1.0):
@@ -116,51 +115,62 @@ def test_better_means_beyond_chance(errors, others, expected):
     assert clearly_better(errors, others) is expected
 
 
+def grid(possible, max_points=MAX_POINTS, **tried):
+    return make_grid(possible, TRAINED, tried, max_points)
+
+
+def values(points, name):
+    return {getattr(point, name) for point in points}
+
+
 def test_grid_tries_each_gate_alone_unless_told():
-    assert {s.gate_layers for s in make_grid([4, 6])} == {(4,), (6,)}
-    assert len(make_grid([4])) == 21
-    joint = make_grid([4, 6], parse_gates(["6+4,4"]), [0.9], [0])
-    assert [s.gates for s in joint] == ["4+6", "4"]
+    assert values(grid([4, 6]), "gate_layers") == {(4,), (6,)}
+    chosen = grid([4, 6], gate_layers=["4,6", "4"], attn_context=["all"])
+    assert values(chosen, "gate_layers") == {(4, 6), (4,)}
+    one = grid([4], blank_threshold=["0.9"], spike_extension=[0], attn_context=["all"])
+    assert one == [GateOptions([4], 0.9, 0, "stale", "all", "skipping")]
 
 
-def test_default_grid_shrinks_for_many_gates():
-    assert len(make_grid([4])) < len(make_grid([2, 4, 6, 8, 10])) <= MAX_POINTS
+@pytest.mark.parametrize("gates", range(1, 17))
+def test_grid_of_any_number_of_gates_tries_what_untrained_ones_need(gates):
+    """Without training, attention over all frames and extension 2 cost least."""
+    points = grid(list(range(1, gates + 1)))
+    assert len(points) <= MAX_POINTS
+    for layer in range(1, gates + 1):
+        own = [point for point in points if point.gate_layers == (layer,)]
+        assert values(own, "attn_context") == {"kept", "all"}
+        assert {0, 2} <= values(own, "spike_extension")
+        assert values(own, "conv_context") == {"stale"}
+
+
+def test_names_tell_points_apart():
+    points = grid([4, 6], 999, conv_context=["stale", "zero"])
+    assert len({name_of(point) for point in points}) == len(points) > 64
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        pytest.param(dict(gates=[(5,)]), r"--gate-layers 5: .*: 4, 6", id="gate"),
-        pytest.param(dict(gates=[(4, 5)]), r"--gate-layers 4\+5", id="joint-gates"),
-        pytest.param(dict(thresholds=[0.4]), "--thresholds: .* 0.5", id="threshold"),
-        pytest.param(dict(extensions=[-1]), "--spike-extensions: ", id="extension"),
         pytest.param(
-            dict(thresholds=[0.5 + n / 100 for n in range(40)]),
-            "make 80 points, more than --max-points 64",
+            dict(gate_layers=[5]), r"gate_layers=\[5\]: .*: 4, 6", id="no-gate"
+        ),
+        pytest.param(
+            dict(gate_layers=["4,5"]), r"gate_layers=\[4,5\]: .*: 4, 6", id="joint"
+        ),
+        pytest.param(
+            dict(blank_threshold=[0.4]), "blank_threshold=0.4 must .* 0.5", id="low"
+        ),
+        pytest.param(dict(blank_threshold=["x"]), "blank_threshold=x", id="word"),
+        pytest.param(dict(spike_extension=[-1]), "spike_extension=-1", id="extension"),
+        pytest.param(dict(attn_context=["no"]), "attn_context=no must", id="context"),
+        pytest.param(
+            dict(blank_threshold=[0.5 + n / 100 for n in range(40)]),
+            "gate_layers and .* make 160 points, more than max_points=64",
             id="too-many",
         ),
-        pytest.param(dict(max_points=0), "--max-points 0", id="max-points"),
+        pytest.param(dict(max_points=0), "max_points=0", id="max-points"),
     ],
 )
 def test_wrong_grids_name_the_option(options, message):
     with pytest.raises(ValueError, match=message):
-        make_grid([4, 6], **{"extensions": [0], **options})
-
-
-@pytest.mark.parametrize(
-    "words, expected",
-    [
-        pytest.param(None, None, id="absent"),
-        pytest.param(["0.5,0.9"], [0.5, 0.9], id="commas"),
-        pytest.param(["0.5", "0.9"], [0.5, 0.9], id="spaces"),
-        pytest.param(["0.5,", "0.9"], [0.5, 0.9], id="both"),
-    ],
-)
-def test_lists_take_commas_or_spaces(words, expected):
-    assert parse_numbers("--thresholds", words, float) == expected
-
-
-@pytest.mark.parametrize("words", [["a"], ["0.5,x"], [","]])
-def test_lists_name_what_is_no_number(words):
-    with pytest.raises(ValueError, match="--thresholds"):
-        parse_numbers("--thresholds", words, float)
+        grid([4, 6], **{"spike_extension": [0], **options})

@@ -1,10 +1,14 @@
 """Small folders shaped like public corpora: their names, formats, transcripts."""
 
 from pathlib import Path
-from typing import Sequence
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 import soundfile
+
+from espnet_blankskip.audio.reading import BadAudio
+from espnet_blankskip.kaldi.lists import read_optional_table, read_table
+from espnet_blankskip.kaldi.utterances import list_utterances
 
 RATE = 16000
 LIBRISPEECH_PARTS = (
@@ -16,6 +20,10 @@ LIBRISPEECH_PARTS = (
     "test-clean",
     "test-other",
 )
+#: Of mini LibriSpeech, and of the other choice that makes the same sets.
+MINI_PARTS = ("train-clean-5", "dev-clean-2", "test-clean")
+OTHER_PARTS = ("train-clean-5", "dev", "test-clean-12")
+ALL_PARTS = tuple(dict.fromkeys([*LIBRISPEECH_PARTS, *MINI_PARTS, *OTHER_PARTS]))
 
 
 def write_noise(path: Path, seconds: float = 0.3, rate: int = RATE, **how) -> Path:
@@ -33,18 +41,19 @@ def make_librispeech(
     parts: Sequence[str] = LIBRISPEECH_PARTS,
     speakers: Sequence[int] = (84, 1272),
     utterances: int = 2,
+    suffix: str = "flac",
 ) -> Path:
     """``LibriSpeech/PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac``."""
     root = folder / "LibriSpeech"
     for part in parts:
         for speaker in speakers:
             # As in the corpus itself, no speaker is in two parts.
-            reader = speaker + 10000 * LIBRISPEECH_PARTS.index(part)
+            reader = speaker + 10000 * ALL_PARTS.index(part)
             chapter = root / part / str(reader) / "121123"
             lines = []
             for number in range(utterances):
                 utt_id = f"{reader}-121123-{number:04d}"
-                write_noise(chapter / f"{utt_id}.flac")
+                write_noise(chapter / f"{utt_id}.{suffix}")
                 lines.append(f"{utt_id} GO DO YOU HEAR\n")
             (chapter / f"{reader}-121123.trans.txt").write_text("".join(lines))
     (root / "SPEAKERS.TXT").write_text("; ID |SEX| SUBSET |MINUTES| NAME\n")
@@ -94,3 +103,25 @@ def make_yesno(folder: Path) -> Path:
         name = "_".join(f"{number:08b}")
         write_noise(folder / "waves_yesno" / f"{name}.wav", 0.1, rate=8000)
     return folder / "waves_yesno"
+
+
+def usable(
+    folder: Path, fs: Optional[int] = None
+) -> Tuple[List[str], List[Tuple[str, str]]]:
+    """Utterances of a data folder that stages 3 and 4 would keep, and the others."""
+    utterances, problems = list_utterances(folder)
+    texts, good = read_table(folder / "text"), []
+    lengths = read_optional_table(folder / "utt2num_samples")
+    speakers = read_optional_table(folder / "utt2spk")
+    for utterance in utterances:
+        length = lengths.get(utterance.utt_id)
+        try:
+            _, rate = utterance.read_checked(int(length) if length else None)
+            if not texts.pop(utterance.utt_id, "") or not speakers[utterance.utt_id]:
+                raise BadAudio(utterance.utt_id, "has no transcript or no speaker")
+            if fs not in (None, rate):
+                raise BadAudio(utterance.utt_id, f"has {rate} Hz")
+            good.append(utterance.utt_id)
+        except BadAudio as problem:
+            problems.append((utterance.utt_id, problem.reason))
+    return good, problems + [(utt_id, "has no audio") for utt_id in texts]

@@ -1,14 +1,13 @@
 """AISHELL: characters without spaces, and a folder that is not it is told apart."""
 
 import pytest
-from made_corpora import make_aishell, write_noise
+from made_corpora import make_aishell, usable, write_noise
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
-    check_data_folder,
     prepare_corpus,
 )
-from espnet_blankskip.corpora.data_folder import read_table
+from espnet_blankskip.kaldi.lists import read_rows
 
 TRANSCRIPTS = "data_aishell/transcript/aishell_transcript_v0.8.txt"
 
@@ -33,10 +32,10 @@ def test_sets_are_those_of_espnet(tmp_path, corpus):
     ]
     for name, speakers in (("train", 2), ("dev", 1), ("test", 1)):
         folder = tmp_path / "data" / name
-        good, problems = check_data_folder(folder, fs=16000)
+        good, problems = usable(folder, fs=16000)
         assert (len(good), problems) == (3 * speakers, [])
-        assert {text for _, text in read_table(folder / "text")} == {"广州市房地产T二"}
-        assert len(read_table(folder / "spk2utt")) == speakers
+        assert {text for _, text in read_rows(folder / "text")} == {"广州市房地产T二"}
+        assert len(read_rows(folder / "spk2utt")) == speakers
     assert (tmp_path / "data" / "dev" / "utt2spk").read_text().splitlines()[0] == (
         "BAC009S0724W0121 S0724"
     )
@@ -89,7 +88,7 @@ def test_broken_utterances_are_left_out_of_their_own_set(tmp_path, corpus, capsy
     write_noise(wav / "test" / "S0764" / "BAC009S0764W0121.wav", seconds=0)
     prepare(tmp_path)
     reasons = {
-        name: dict(read_table(tmp_path / "data" / name / "dropped"))
+        name: dict(read_rows(tmp_path / "data" / name / "dropped"))
         for name in ("train", "dev", "test")
     }
     assert reasons["train"].pop("BAC009S0999W0001") == "has a transcript and no audio"

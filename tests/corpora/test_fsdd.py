@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from made_corpora import usable
 from web_server import serving
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
-    check_data_folder,
     fsdd,
     prepare_corpus,
     sources,
     synthetic_digits,
 )
-from espnet_blankskip.corpora.data_folder import read_record, read_table
+from espnet_blankskip.corpora.data_folder import read_record
+from espnet_blankskip.kaldi.lists import read_rows
 
 SETS = ("train_nodev", "train_dev", "test")
 HERE = Path(__file__).resolve().parent
@@ -64,13 +65,13 @@ def small(monkeypatch):
 def recordings_of(path):
     """How often each recording is in a set."""
     return Counter(
-        name for _, row in read_table(path / "utt2recordings") for name in row.split()
+        name for _, row in read_rows(path / "utt2recordings") for name in row.split()
     )
 
 
 def wavs_of(path):
     """Bytes of each utterance's wav file."""
-    return {utt_id: Path(f).read_bytes() for utt_id, f in read_table(path / "wav.scp")}
+    return {utt_id: Path(f).read_bytes() for utt_id, f in read_rows(path / "wav.scp")}
 
 
 def test_no_recording_is_in_two_sets(human):
@@ -87,7 +88,7 @@ def test_every_test_recording_is_heard_at_least_twice(human):
     speakers = {name.split("_")[1] for name in counts}
     assert len(counts) == 10 * 5 * len(speakers)
     assert min(counts.values()) >= 2
-    assert 240 <= len(read_table(human / "test" / "text")) <= 260
+    assert 240 <= len(read_rows(human / "test" / "text")) <= 260
 
 
 def test_excluded_speaker_is_only_in_its_own_test_set(human):
@@ -101,11 +102,11 @@ def test_excluded_speaker_is_only_in_its_own_test_set(human):
 def test_folders_pass_the_checker_and_say_what_was_said(human):
     for name in (*SETS, "test_jackson"):
         path = human / name
-        good, problems = check_data_folder(path, fs=8000)
+        good, problems = usable(path, fs=8000)
         assert good and not problems
         assert (path / "speech_kind").read_text() == "human\n"
-        spoken = dict(read_table(path / "utt2recordings"))
-        for utt_id, text in read_table(path / "text"):
+        spoken = dict(read_rows(path / "utt2recordings"))
+        for utt_id, text in read_rows(path / "text"):
             digits = [int(r[0]) for r in spoken[utt_id].split()]
             assert text.split() == [fsdd.WORDS[digit] for digit in digits]
             assert 2 <= len(digits) <= 8
@@ -113,7 +114,7 @@ def test_folders_pass_the_checker_and_say_what_was_said(human):
 
 def test_audio_has_pauses_noise_and_many_levels(human):
     levels, floors = [], []
-    for _, file in read_table(human / "test" / "wav.scp"):
+    for _, file in read_rows(human / "test" / "wav.scp"):
         audio, rate = soundfile.read(file)
         assert np.abs(audio).max() < 1.0
         # The quietest 20 ms are a pause: far below speech, yet never all zero.
@@ -162,7 +163,7 @@ def test_finished_data_are_reused_unless_something_differs(
     (output / "train_dev").rename(tmp_path / "lost")
     lines = prepare_corpus("fsdd", output, options)
     assert not any("made earlier" in line for line in lines)
-    assert check_data_folder(output / "train_dev", 8000)[1] == []
+    assert usable(output / "train_dev", 8000)[1] == []
 
 
 def test_offline_digits_are_synthetic_and_say_so_everywhere(alone, small, capfd):
@@ -173,7 +174,7 @@ def test_offline_digits_are_synthetic_and_say_so_everywhere(alone, small, capfd)
     for name in SETS:
         path = alone / "data" / name
         assert (path / "speech_kind").read_text() == "synthetic\n"
-        good, problems = check_data_folder(path, 8000)
+        good, problems = usable(path, 8000)
         assert good and not problems
         assert all(utt_id.startswith("synthetic_") for utt_id in good)
     assert all("synthetic speech" in line for line in lines)

@@ -17,7 +17,7 @@ from espnet_blankskip.corpora import (
     prepare_corpus,
     splits,
 )
-from espnet_blankskip.corpora.data_folder import read_table
+from espnet_blankskip.kaldi.lists import read_rows
 
 lhotse = pytest.importorskip("lhotse")
 from lhotse import (  # noqa: E402
@@ -36,7 +36,7 @@ def prepare(tmp_path, name, **options):
 
 
 def texts(data):
-    return {path.name: read_table(path / "text") for path in sorted(data.iterdir())}
+    return {path.name: read_rows(path / "text") for path in sorted(data.iterdir())}
 
 
 def as_manifests(recordings, supervisions):
@@ -79,7 +79,7 @@ def test_yesno_has_a_share_of_train_held_out(tmp_path, monkeypatch):
         "train": 28,
     }
     assert ("0_0_0_0_0_0_0_1", "NO NO NO NO NO NO NO YES") in found["test"]
-    wav = dict(read_table(tmp_path / "data" / "test" / "wav.scp"))["0_0_0_0_0_0_0_1"]
+    wav = dict(read_rows(tmp_path / "data" / "test" / "wav.scp"))["0_0_0_0_0_0_0_1"]
     assert soundfile.info(wav).samplerate == 8000
     # The same seed again, another seed, and the user's own choice.
     again = texts(prepare(tmp_path / "again", "lhotse:yesno"))
@@ -123,12 +123,12 @@ def test_utterances_of_a_recording_become_segments(tmp_path, recipe):
     )
     recipe.append({"train": found, "dev": found, "test": found})
     data = prepare(tmp_path, "lhotse:made")
-    assert read_table(data / "train" / "segments") == [
+    assert read_rows(data / "train" / "segments") == [
         ("Bob_B-long_one_2", "long_one 1.500000 3.000000"),
         ("Bob_B-short_1", "short 0.000000 1.000000"),
         ("ann-long_one_1", "long_one 0.250000 1.250000"),
     ]
-    assert read_table(data / "train" / "wav.scp") == [
+    assert read_rows(data / "train" / "wav.scp") == [
         ("long_one", str(tmp_path / "long one.wav")),
         ("short", str(tmp_path / "short.flac")),
     ]
@@ -136,7 +136,7 @@ def test_utterances_of_a_recording_become_segments(tmp_path, recipe):
         "Bob_B Bob_B-long_one_2 Bob_B-short_1",
         "ann ann-long_one_1",
     ]
-    assert dict(read_table(data / "train" / "dropped")) == {
+    assert dict(read_rows(data / "train" / "dropped")) == {
         "ann-short_2": "transcript is empty",
         "ann-long_one_3": "begins after the end of its recording",
     }
@@ -173,7 +173,7 @@ def test_other_audio_is_read_by_lhotse_and_written(tmp_path, recipe, monkeypatch
     recipe.append(result)
     monkeypatch.setattr(manifests, "which", lambda name: None)
     data = prepare(tmp_path, "lhotse:made")
-    wavs = dict(read_table(data / "dev" / "wav.scp"))
+    wavs = dict(read_rows(data / "dev" / "wav.scp"))
     assert sorted(wavs) == ["call_1", "call_2", "z_1"]
     for utt_id, expected in (
         ("call_1", audio[4000:12000, 1]),
@@ -183,7 +183,7 @@ def test_other_audio_is_read_by_lhotse_and_written(tmp_path, recipe, monkeypatch
         assert rate == 8000
         np.testing.assert_allclose(written, expected, atol=1e-4)
     assert wavs["z_1"] == str(tmp_path / "z.wav")
-    reasons = dict(read_table(data / "dev" / "dropped"))
+    reasons = dict(read_rows(data / "dev" / "dropped"))
     assert "lhotse cannot read it" in reasons["x_1"]
     assert "needs sph2pipe" in reasons["y_1"]
     assert "audio file is empty (0 bytes)" in reasons["broken_1"]

@@ -4,16 +4,15 @@ import functools
 import tarfile
 
 import pytest
-from made_corpora import LIBRISPEECH_PARTS, make_librispeech
+from made_corpora import LIBRISPEECH_PARTS, make_librispeech, usable
 from web_server import serving
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
-    check_data_folder,
     prepare_corpus,
     sources,
 )
-from espnet_blankskip.corpora.data_folder import read_table
+from espnet_blankskip.kaldi.lists import read_rows
 
 PARTS_100 = [part for part in LIBRISPEECH_PARTS if part[-3:] not in ("360", "500")]
 HELD_OUT = {
@@ -52,13 +51,13 @@ def test_sets_are_those_of_espnet(tmp_path, monkeypatch, name):
     for set_name, parts in SETS[name].items():
         folder = tmp_path / "data" / set_name
         audio = sorted(file for part in parts for file in (root / part).rglob("*.flac"))
-        assert sorted(row[1] for row in read_table(folder / "wav.scp")) == [
+        assert sorted(row[1] for row in read_rows(folder / "wav.scp")) == [
             str(path) for path in audio
         ]
-        assert {text for _, text in read_table(folder / "text")} == {"GO DO YOU HEAR"}
-        speakers = dict(read_table(folder / "utt2spk"))
+        assert {text for _, text in read_rows(folder / "text")} == {"GO DO YOU HEAR"}
+        speakers = dict(read_rows(folder / "utt2spk"))
         assert all(speaker == utt.split("-")[0] for utt, speaker in speakers.items())
-        good, problems = check_data_folder(folder, fs=16000)
+        good, problems = usable(folder, fs=16000)
         assert (len(good), problems) == (len(audio), [])
         assert not (folder / "dropped").exists()
 
@@ -71,7 +70,7 @@ def test_every_folder_that_could_be_meant_is_understood(tmp_path, corpus, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIBRISPEECH", "downloads")
     prepare_corpus("librispeech_100", tmp_path / "data", CorpusOptions())
-    rows = read_table(tmp_path / "data" / "dev" / "wav.scp")
+    rows = read_rows(tmp_path / "data" / "dev" / "wav.scp")
     assert len(rows) == 8 and rows[0][1].startswith(f"{tmp_path}/downloads/LibriSpeech")
 
 
@@ -131,12 +130,12 @@ def test_few_broken_utterances_are_left_out_and_named(tmp_path, corpus, capsys, 
     said = capsys.readouterr().out
     for name, count in (("dev_clean", 3), ("dev", 7), ("dev_other", 4)):
         folder = tmp_path / "data" / name
-        assert len(read_table(folder / "wav.scp")) == count
-        assert len(read_table(folder / "text")) == count
+        assert len(read_rows(folder / "wav.scp")) == count
+        assert len(read_rows(folder / "text")) == count
         if name == "dev_other":
             assert not (folder / "dropped").exists()
             continue
-        ((dropped, why),) = read_table(folder / "dropped")
+        ((dropped, why),) = read_rows(folder / "dropped")
         assert dropped == utt_id and reason in why
         assert f"{name}: 1 of {count + 1} utterances cannot be used: {utt_id}" in said
 
@@ -158,7 +157,7 @@ def test_many_broken_utterances_are_an_error(tmp_path, corpus):
 def test_transcript_without_words_is_named(tmp_path, corpus):
     path = next(chapter(corpus).glob("*.txt"))
     path.write_text(path.read_text() + "x-0009\n")
-    with pytest.raises(ValueError, match=r"trans\.txt, line 3: x-0009 has no words"):
+    with pytest.raises(ValueError, match=r"trans\.txt: x-0009 has no words"):
         prepare(tmp_path)
 
 
@@ -223,7 +222,7 @@ def test_missing_parts_are_downloaded_and_interrupted_ones_again(tmp_path, serve
     (served / "dev-clean.tar.gz").unlink()  # not fetched again
     prepare(tmp_path)
     counts = {
-        name: len(read_table(tmp_path / "data" / name / "text"))
+        name: len(read_rows(tmp_path / "data" / name / "text"))
         for name in ("train_clean_100", "dev", "test_clean")
     }
     assert counts == {"train_clean_100": 4, "dev": 8, "test_clean": 6}

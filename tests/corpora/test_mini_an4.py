@@ -2,15 +2,15 @@
 
 import pytest
 import soundfile
+from made_corpora import usable
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
-    check_data_folder,
     fetching,
     prepare_corpus,
 )
 from espnet_blankskip.corpora.an4 import an4_root, read_part
-from espnet_blankskip.corpora.data_folder import read_table
+from espnet_blankskip.kaldi.lists import read_rows
 
 TEXTS = {
     "train_nodev": [
@@ -36,16 +36,16 @@ def made(mini_an4, tmp_path_factory):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_sets_are_those_of_espnet(made, name):
-    assert read_table(made / name / "text") == TEXTS[name]
-    assert check_data_folder(made / name, fs=16000)[1] == []
+    assert read_rows(made / name / "text") == TEXTS[name]
+    assert usable(made / name, fs=16000)[1] == []
 
 
 def test_wav_holds_the_samples_of_the_sphere_file(mini_an4, made):
     with an4_root(mini_an4, "downloads.tar.gz") as root:
-        sphere = read_part(root, "test")[0].sphere
+        sphere = read_part(root, "test")[0].audio
         header, body = sphere.read_bytes()[:1024], sphere.read_bytes()[1024:]
     assert b"sample_byte_format -s2 01" in header  # little endian, as in wav
-    wav = dict(read_table(made / "test" / "wav.scp"))["fcaw-cen8-b"]
+    wav = dict(read_rows(made / "test" / "wav.scp"))["fcaw-cen8-b"]
     audio, rate = soundfile.read(wav, dtype="int16")
     assert rate == 16000
     assert audio.astype("<i2").tobytes() == body
@@ -55,7 +55,7 @@ def test_unpacked_folder_works_as_well(mini_an4, made, tmp_path, monkeypatch):
     fetching.unpack(mini_an4 / "downloads.tar.gz", tmp_path / "unpacked")
     monkeypatch.setenv("MINI_AN4", str(tmp_path / "unpacked" / "downloads"))
     prepare_corpus("mini_an4", tmp_path / "data", CorpusOptions())
-    assert read_table(tmp_path / "data" / "test" / "text") == TEXTS["test"]
+    assert read_rows(tmp_path / "data" / "test" / "text") == TEXTS["test"]
 
 
 def write_an4(root, line):

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_corpora import usable
 
 from espnet_blankskip.corpora import (
     CorpusOptions,
-    check_data_folder,
     prepare_corpus,
     speech_synthesis,
 )
-from espnet_blankskip.corpora.data_folder import read_table
 from espnet_blankskip.corpora.sentences import (
     draw_sentence,
     spell_number,
@@ -23,6 +22,7 @@ from espnet_blankskip.corpora.sentences import (
 )
 from espnet_blankskip.corpora.speech_synthesis import Voice, speak
 from espnet_blankskip.corpora.voices import ACCENTS, VARIANTS
+from espnet_blankskip.kaldi.lists import read_rows
 
 SETS = ("train_nodev", "train_dev", "test")
 
@@ -93,17 +93,17 @@ def test_speech_does_not_depend_on_what_was_said_before():
 def test_folders_pass_the_checker_with_voices_and_sentences_of_their_own(made):
     seen = []
     for name in SETS:
-        good, problems = check_data_folder(made / name, fs=16000)
+        good, problems = usable(made / name, fs=16000)
         assert good and not problems
         assert (made / name / "speech_kind").read_text() == "synthetic\n"
-        speakers = {s.split("_")[0] for _, s in read_table(made / name / "utt2spk")}
+        speakers = {s.split("_")[0] for _, s in read_rows(made / name / "utt2spk")}
         assert speakers <= set(VARIANTS[name])
-        seen.append({text for _, text in read_table(made / name / "text")})
+        seen.append({text for _, text in read_rows(made / name / "text")})
     assert sum(map(len, seen)) == len(set.union(*seen))
 
 
 def test_lists_are_sorted_by_utterance_and_by_speaker_at_once(made):
-    speakers = [speaker for _, speaker in read_table(made / "train_nodev" / "utt2spk")]
+    speakers = [speaker for _, speaker in read_rows(made / "train_nodev" / "utt2spk")]
     assert speakers == sorted(speakers)
 
 
@@ -113,7 +113,7 @@ def test_same_seed_same_bytes_for_any_number_of_processes(made, tmp_path, nj):
     prepare_corpus("synthetic", tmp_path, options)
     for name in SETS:
         first, again = (
-            {u: Path(f).read_bytes() for u, f in read_table(root / name / "wav.scp")}
+            {u: Path(f).read_bytes() for u, f in read_rows(root / name / "wav.scp")}
             for root in (made, tmp_path)
         )
         assert first == again

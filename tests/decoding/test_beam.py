@@ -18,6 +18,7 @@ pytest.importorskip("flashlight.lib.text", reason="beam search is an extra")
 
 from espnet_blankskip.decoding.greedy import greedy_search  # noqa: E402
 from espnet_blankskip.decoding.search import build_search  # noqa: E402
+from espnet_blankskip.decoding.search_options import SearchOptions  # noqa: E402
 
 TOKENS = ["<blank>", "a", "b", "c"]
 WIDE = 200
@@ -43,7 +44,7 @@ def test_wide_beam_is_the_sum_over_all_paths(seed, keep):
     keep = torch.tensor(keep)
     log_probs = random_log_probs(len(keep), len(TOKENS), seed)
     worth = sequence_log_probs(with_skipped_blanks(log_probs, keep))
-    search = build_search(TOKENS, beam=WIDE, nbest=3)
+    search = build_search(TOKENS, SearchOptions(beam_size=WIDE, nbest=3))
     paths = search(*kept(log_probs, keep), skipped_score=-0.25)
     expected = sorted(worth.values(), reverse=True)[:3]
     assert [p.score + 0.25 for p in paths] == pytest.approx(expected, abs=1e-4)
@@ -58,7 +59,7 @@ def test_kept_frames_give_what_the_full_output_gives(seed, keep):
     keep = torch.tensor(keep)
     log_probs = random_log_probs(len(keep), len(TOKENS), seed, sharpness=4.0)
     full = with_skipped_blanks(log_probs, keep)
-    search = build_search(TOKENS, beam=WIDE, nbest=5)
+    search = build_search(TOKENS, SearchOptions(beam_size=WIDE, nbest=5))
     on_kept = search(*kept(log_probs, keep))
     on_all = search(full, torch.arange(len(full)))
     assert len(on_kept) == len(on_all)
@@ -73,7 +74,7 @@ def test_kept_frames_give_what_the_full_output_gives(seed, keep):
 
 def test_equal_tokens_on_both_sides_of_a_gap_stay_two():
     log_probs = torch.tensor([[0.1, 0.8, 0.05, 0.05]] * 2).log()
-    search = build_search(TOKENS, beam=8)
+    search = build_search(TOKENS, SearchOptions(beam_size=8))
     assert search(log_probs, torch.tensor([3, 4]))[0].token_int == [1]
     apart = search(log_probs, torch.tensor([3, 5]))[0]
     assert apart.token_int == [1, 1]
@@ -90,7 +91,7 @@ def test_frames_and_confidence_of_clear_speech_are_those_of_greedy(seed, frames,
     greedy = greedy_search(*kept(log_probs, keep))
     if max(log_probs.topk(2).values[:, 1], default=-40.0) > -5.0:
         return
-    beam = build_search(TOKENS, beam=10)(*kept(log_probs, keep))[0]
+    beam = build_search(TOKENS, SearchOptions(beam_size=10))(*kept(log_probs, keep))[0]
     assert (beam.token_int, beam.start, beam.end) == (
         greedy.token_int,
         greedy.start,
@@ -101,7 +102,7 @@ def test_frames_and_confidence_of_clear_speech_are_those_of_greedy(seed, frames,
 
 def test_nothing_kept_is_an_empty_hypothesis():
     for beam in (1, 5):
-        paths = build_search(TOKENS, beam=beam)(
+        paths = build_search(TOKENS, SearchOptions(beam_size=beam))(
             torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), -1.5
         )
         assert [(p.token_int, p.score) for p in paths] == [([], -1.5)]
@@ -109,7 +110,7 @@ def test_nothing_kept_is_an_empty_hypothesis():
 
 @pytest.mark.parametrize("beam", [1, 5])
 def test_frames_and_rows_must_match(beam):
-    search = build_search(TOKENS, beam=beam)
+    search = build_search(TOKENS, SearchOptions(beam_size=beam))
     with pytest.raises(ValueError, match="3 frames, log_probs 2"):
         search(random_log_probs(2, 4, 0), torch.arange(3))
     with pytest.raises(ValueError, match="strictly increasing"):
@@ -132,7 +133,9 @@ def test_ngram_over_tokens_ranks_as_the_arpa_says(arpa, seed, keep, lm_weight):
             with_skipped_blanks(log_probs, keep)
         ).items()
     }
-    search = build_search(TOKENS, WIDE, nbest=3, lm=arpa, lm_weight=lm_weight)
+    search = build_search(
+        TOKENS, SearchOptions(WIDE, nbest=3, lm_file=arpa, lm_weight=lm_weight)
+    )
     paths = search(*kept(log_probs, keep))
     expected = sorted(worth.values(), reverse=True)[:3]
     assert [p.score for p in paths] == pytest.approx(expected, abs=1e-3)
@@ -143,8 +146,11 @@ def test_language_model_changes_the_answer(arpa):
     """Acoustics prefer "a c" by a little, the n-gram "a b" by a lot."""
     log_probs = torch.tensor([[0.05, 0.9, 0.0, 0.05], [0.1, 0.0, 0.4, 0.5]]).log()
     index = torch.tensor([0, 2])
-    assert build_search(TOKENS, 10)(log_probs, index)[0].token_int == [1, 3]
-    with_lm = build_search(TOKENS, 10, lm=arpa, lm_weight=0.5)(log_probs, index)[0]
+    without = build_search(TOKENS, SearchOptions(10))(log_probs, index)[0]
+    assert without.token_int == [1, 3]
+    with_lm = build_search(TOKENS, SearchOptions(10, lm_file=arpa, lm_weight=0.5))(
+        log_probs, index
+    )[0]
     assert with_lm.token_int == [1, 2]
     # confidence is the acoustic posterior, whatever the language model says
     assert with_lm.confidence == pytest.approx([0.9, 0.4])
@@ -155,7 +161,9 @@ def test_best_tokens_of_a_large_vocabulary_are_enough():
     vocab, frames = 300, 12
     tokens = ["<blank>", *map(str, range(1, vocab))]
     log_probs = random_log_probs(frames, vocab, 7, sharpness=4.0)
-    path = build_search(tokens, beam=10)(log_probs, torch.arange(frames))[0]
+    path = build_search(tokens, SearchOptions(beam_size=10))(
+        log_probs, torch.arange(frames)
+    )[0]
     exact = -torch.nn.functional.ctc_loss(
         log_probs[:, None].double(),
         torch.tensor([path.token_int]),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 pytest.importorskip("flashlight.lib.text", reason="lexicon search is an extra")
 
 from espnet_blankskip.decoding.search import build_search  # noqa: E402
+from espnet_blankskip.decoding.search_options import SearchOptions  # noqa: E402
 
 WIDE = 400
 # Spellings that begin alike, contain each other, or can be divided in two ways.
@@ -84,12 +85,14 @@ def test_wide_beam_is_the_best_over_all_word_sequences(
             worth[spelled] = max(value, worth.get(spelled, value))
     search = build_search(
         tokens,
-        WIDE,
-        nbest=3,
-        lm=arpa if with_ngram else None,
-        lexicon=folder / name,
-        lm_weight=0.5,
-        word_score=word_score,
+        SearchOptions(
+            WIDE,
+            nbest=3,
+            lm_file=arpa if with_ngram else None,
+            lexicon=folder / name,
+            lm_weight=0.5,
+            word_score=word_score,
+        ),
     )
     index = keep.nonzero()[:, 0]
     paths = search(log_probs[index], index)
@@ -104,7 +107,7 @@ def test_a_run_of_the_last_token_is_one_token(files):
     folder, _ = files
     tokens, _ = LEXICONS["pieces"]
     log_probs = torch.tensor([[0.02, 0.01, 0.96, 0.01]] * 3).log()
-    search = build_search(tokens, 5, lexicon=folder / "pieces")
+    search = build_search(tokens, SearchOptions(5, lexicon=folder / "pieces"))
     path = search(log_probs, torch.arange(3))[0]
     assert (path.token_int, path.start, path.end) == ([2], [0], [2])
     assert path.score == pytest.approx(3 * log_probs[0, 2].item(), abs=0.15)
@@ -125,7 +128,9 @@ def test_speech_outside_the_lexicon_still_gives_its_words_only(files, best, toke
     log_probs = torch.full((3, 4), -torch.inf)
     log_probs[torch.arange(3), torch.tensor(best)] = 0.0
     for nbest in (1, 3):
-        search = build_search(vocabulary, 5, nbest, lexicon=folder / "pieces")
+        search = build_search(
+            vocabulary, SearchOptions(5, nbest, lexicon=folder / "pieces")
+        )
         paths = search(log_probs, torch.arange(3))
         assert paths[0].token_int == tokens
         assert len(paths[0].start) == len(paths[0].confidence) == len(tokens)
@@ -137,7 +142,7 @@ def test_an_unfinished_word_is_dropped(tmp_path):
     lexicon.write_text("first x\nsecond y z\n")
     log_probs = torch.full((2, 4), -torch.inf)
     log_probs[0, 1] = log_probs[1, 2] = 0.0
-    search = build_search(["<blank>", "x", "y", "z"], 5, lexicon=lexicon)
+    search = build_search(["<blank>", "x", "y", "z"], SearchOptions(5, lexicon=lexicon))
     assert search(log_probs, torch.arange(2))[0].token_int == [1]
 
 
@@ -149,7 +154,7 @@ def test_ngram_over_words_changes_which_words_are_heard(files):
     lexicon = folder / "no-separator"
 
     def heard(**options):
-        search = build_search(tokens, 20, **options)
+        search = build_search(tokens, SearchOptions(20, **options))
         return search(log_probs, torch.tensor([0, 4]))[0].token_int
 
     assert heard() == [1, 3]

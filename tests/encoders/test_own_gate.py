@@ -82,6 +82,32 @@ def test_with_a_frozen_body_only_the_gate_learns_and_the_body_stays():
 
 def make_own_gate_model(**options):
     """A model whose gate has a head of its own and learns from the final layer."""
-    return make_model(
-        encoder=OWN, interctc_weight=0.0, kd_weight=1.0, split_gate=False, **options
+    fixed = dict(encoder=OWN, interctc_weight=0.0, kd_weight=1.0, split_gate=False)
+    return make_model(**{**fixed, **options})
+
+
+def test_the_watch_never_holds_back_the_only_teacher_of_the_gate():
+    """Even where the final layer is the worse of the two for labels."""
+    model = make_model(
+        encoder=dict(OWN, interctc_layer_idx=[3]), kd_weight=1.0, split_gate=False
     )
+    model._teacher_watch.update(2.0, 1.0)
+    model._teacher_watch.decay = 1.0
+    loss, stats, _ = model(**make_batch())
+    loss.backward()
+    assert "loss_interctc_layer3" in stats
+    assert model.encoder.gate.linear.weight.grad.any()
+
+
+@pytest.mark.parametrize("skip_warmup, kd_warmup", [(0, 2), (3, 1), (0, 0)])
+def test_no_frame_is_skipped_before_anything_teaches_the_gate(skip_warmup, kd_warmup):
+    model = make_own_gate_model(
+        kd_warmup_steps=kd_warmup, encoder=dict(OWN, skip_warmup_steps=skip_warmup)
+    )
+    model.encoder.gate.linear.bias.data.fill_(50.0)  # everything would leave
+    torch.nn.init.normal_(model.encoder.blank_state)
+    skipped = []
+    for _ in range(4):
+        states, _ = model.encode(make_batch()["speech"], make_batch()["speech_lengths"])
+        skipped.append(bool(states[0, 0].equal(model.encoder.blank_state)))
+    assert skipped == [n >= max(skip_warmup, kd_warmup) for n in range(4)]

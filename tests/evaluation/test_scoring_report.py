@@ -15,15 +15,16 @@ from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.time_stamps import FrameClock
 from espnet_blankskip.evaluation import report
 from espnet_blankskip.evaluation.measure import (
-    Utterance,
+    LoadedUtterance,
     compare,
     speeds,
     spread_by_length,
 )
-from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, setting
+from espnet_blankskip.evaluation.modes import DENSE, SKIPPING, recognizer_at
 from espnet_blankskip.evaluation.results_file import write_section
 from espnet_blankskip.evaluation.scoring import score_folder, score_texts
 from espnet_blankskip.evaluation.stock_twin import build_stock_twin
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.pictures.depth import DepthPicture, depth_figure
 
@@ -124,7 +125,7 @@ def test_speed_is_the_median_of_ratios_within_a_repeat():
 
 
 def test_timed_utterances_cover_short_and_long():
-    utterances = [Utterance(str(n), np.zeros(n), "") for n in (5, 1, 4, 2, 3)]
+    utterances = [LoadedUtterance(str(n), np.zeros(n), "") for n in (5, 1, 4, 2, 3)]
     assert [u.utt_id for u in spread_by_length(utterances, 3)] == ["1", "3", "5"]
     assert len(spread_by_length(utterances, 0)) == 1
     assert len(spread_by_length(utterances, 99)) == 5
@@ -151,7 +152,7 @@ def test_all_utterances_are_scored_and_as_many_timed_as_fit(
 
         return recognize
 
-    utterances = [Utterance(str(n), np.zeros(n), reference) for n in range(4)]
+    utterances = [LoadedUtterance(str(n), np.zeros(n), reference) for n in range(4)]
     compared = compare(
         {"a": saying("one", 2.0), "b": saying("two", 1.0)},
         utterances,
@@ -165,10 +166,18 @@ def test_all_utterances_are_scored_and_as_many_timed_as_fit(
     assert len(calls) == 2 * (4 + repeats * timed)
 
 
+def test_what_cannot_be_heard_counts_as_deleted():
+    right = {"a": lambda samples: recognition(tokens=["one"])}
+    utterances = [LoadedUtterance("1", np.zeros(1), "one")]
+    for lost, wer in (((), 0.0), (["two", "one two"], 75.0)):
+        compared = compare(right, utterances, "a", "test", lost=lost)
+        assert compared.accuracies["a"].wer == wer
+
+
 def test_nothing_is_compared_with_silence():
     silent = {"a": lambda samples: recognition(), "b": lambda samples: recognition()}
     with pytest.raises(ValueError, match="the a pass recognizes no word"):
-        compare(silent, [Utterance("1", np.zeros(1), None)], "a", "test", 99, 1e9)
+        compare(silent, [LoadedUtterance("1", np.zeros(1), None)], "a", "test", 99, 1e9)
 
 
 def test_a_section_replaces_itself_and_nothing_else(tmp_path):
@@ -248,11 +257,12 @@ def test_a_setting_leaves_the_gate_as_trained(test_set):
     exp = test_set / "exp" / "asr_tiny"
     speech2text = BlankSkipSpeech2Text(exp / "config.yaml", exp / "model.pth")
     samples = soundfile.read(test_set / "u0.wav", dtype="float32")[0]
-    trained = speech2text.asr_model.encoder.blank_threshold
-    loose = setting(speech2text, SKIPPING, blank_threshold=1.1)(samples)
-    assert loose.kept_ratio == 1.0
-    assert speech2text.asr_model.encoder.blank_threshold == trained
-    assert setting(speech2text, SKIPPING)(samples).kept_ratio < 1.0
+    trained = speech2text.gate_options
+    gate = GateOptions(blank_threshold=1.1, attn_context="all", mode=SKIPPING)
+    assert recognizer_at(speech2text, gate)(samples).kept_ratio == 1.0
+    assert speech2text.gate_options == trained
+    skipping = recognizer_at(speech2text, GateOptions(mode=SKIPPING))
+    assert skipping(samples).kept_ratio < 1.0
 
 
 def test_report_writes_one_table_and_two_pictures(test_set, monkeypatch, capsys):
@@ -275,7 +285,7 @@ def test_report_writes_one_table_and_two_pictures(test_set, monkeypatch, capsys)
         assert table["dense"][0] == table["stock encoder"][0]
         assert table["dense"][5].strip() == "1.00x"
         assert all(float(cells[3]) > 0 for cells in table.values())
-    assert "x-gone" in shown and "1 left out (x-gone)" in results
+    assert "x-gone" in shown and "1 more count as deleted (x-gone)" in results
     for fact in ("human speech", "6 utterances", "threads: 1", "gate after layer 2"):
         assert fact in results
     assert "`python -m espnet_blankskip.evaluation.report --asr_exp" in results

@@ -115,8 +115,8 @@ def test_sherpa_onnx_gets_its_lines_and_its_command(checkpoint, tmp_path, capsys
 @pytest.mark.parametrize(
     "options, word",
     [
-        (["--threshold", "0.1"], "blank_threshold=0.1 must be at least 0.5"),
-        (["--gate-layers", "9"], "gate_layers=[9]"),
+        (["--threshold", "0.1"], "--threshold 0.1 must be at least 0.5"),
+        (["--gate-layers", "9"], "--gate-layers"),
         (["--audio", "x.wav"], "need --quantize"),
     ],
 )

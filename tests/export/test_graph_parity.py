@@ -226,7 +226,7 @@ def test_one_file_serves_every_threshold_and_extension():
     run = open_in_onnxruntime(export(encoder, ctc))
     kept = set()
     for threshold, extension in ((0.6, 0), (0.9, 2), (2.0, 0), (0.95, 30)):
-        encoder.set_gate(threshold, extension)
+        encoder.set_gate(blank_threshold=threshold, spike_extension=extension)
         got = run(
             feats.float(),
             lens,

@@ -1,6 +1,7 @@
 """Windows of long audio: joined, they say what one pass over everything says."""
 
 import itertools
+import random
 import subprocess
 import sys
 
@@ -21,9 +22,9 @@ from espnet_blankskip.decoding.hypothesis import TokenPath
 from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.inference.batching import Window
+from espnet_blankskip.inference.cut_choice import choose_cut
 from espnet_blankskip.inference.long_audio import (
     Windowing,
-    choose_cut,
     cut_into_pieces,
     join_paths,
 )
@@ -33,9 +34,9 @@ RATE, VOCAB = 8000, 4
 labels = st.integers(0, VOCAB - 1)
 
 
-def scores(label, skipped=(), first=0, seed=0) -> FrameScores:
+def scores(label, skipped=(), first=0, seed=0, vocab=VOCAB) -> FrameScores:
     """Frames whose best labels are given; the skipped ones are blank by the gate."""
-    logits = np.random.default_rng(seed).random((len(label), VOCAB), np.float32)
+    logits = np.random.default_rng(seed).random((len(label), vocab), np.float32)
     logits[range(len(label)), label] += 2.0
     keep = np.ones(len(label), dtype=bool)
     keep[[t for t in skipped if t < len(label)]] = False
@@ -120,6 +121,45 @@ def test_a_word_heard_a_frame_earlier_or_later_is_neither_lost_nor_doubled(
     expected = greedy_on_full_output(scores(label[phase : phase + 60]).log_probs)
     assert joined.token_int == expected.token_int or shift  # the last frame may leave
     assert joined.token_int[:-1] == expected.token_int[: len(joined.token_int) - 1]
+
+
+def jittered(seed, vocab, jitter, window=100, overlap=25):
+    """Tokens two or three frames apart, and windows that each hear them in their place
+    or up to so many frames beside it, and anything in the first and last frame.
+    """
+    rng = random.Random(seed)
+    tokens = [rng.randrange(1, vocab) for _ in range(150)]
+    places = list(itertools.accumulate(rng.choice((2, 3)) for _ in tokens))
+    frames = places[-1] + 20
+    windows = []
+    for first in starts_of(frames, window, overlap):
+        label, last, before = [0] * frames, -1, 0
+        for place, token in zip(places, tokens):
+            # in order, and with a blank between equal tokens
+            soonest = last + 1 + (token == before)
+            last = max(place + rng.randint(-jitter, jitter), soonest)
+            label[last] = before = token
+        heard = label[first : first + window]
+        if first > 0:
+            heard[0] = rng.randrange(vocab)
+        if first + window < frames:
+            heard[-1] = rng.randrange(vocab)
+        windows.append(scores(heard, first=first, vocab=vocab))
+    return tokens, windows
+
+
+@pytest.mark.parametrize("vocab, jitter, allowed", [(30, 1, 0), (5, 2, 8)])
+def test_fast_speech_heard_some_frames_apart_loses_and_doubles_nothing(
+    vocab, jitter, allowed
+):
+    """Cuts in the longest blank go wrong in 93 and 181 of these recordings; with four
+    tokens heard up to four frames apart, it may be unclear which is which.
+    """
+    wrong = 0
+    for seed in range(200):
+        tokens, windows = jittered(seed, vocab, jitter)
+        wrong += decode(windows).token_int != tokens
+    assert wrong <= allowed
 
 
 @given(

@@ -15,6 +15,8 @@ from tiny_experiment import TOKENS, train_config, write_experiment
 from espnet_blankskip.audio.reading import BadAudio
 from espnet_blankskip.decoding.greedy import greedy_on_full_output
 from espnet_blankskip.decoding.kept_frames import encode
+from espnet_blankskip.decoding.search_options import SearchOptions
+from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 
 RATE = 8000
@@ -247,6 +249,9 @@ def test_fast_arithmetic_changes_nothing_that_is_heard(files, speech):
         (dict(dtype="bfloat16", fast=False), "bfloat16 needs fast=True"),
         (dict(batch_size=0), "batch_size=0 must be at least 1"),
         (dict(channel=-1), "channel=-1"),
+        (dict(channel=0.5), "channel=0.5 must be a whole number"),
+        (dict(batch_size="1.5"), "batch_size=1.5 must be a whole number"),
+        (dict(window_seconds="long"), "window_seconds=long must be a number"),
         (dict(window_seconds=3), "overlap_seconds=4"),
         (dict(beam_size=0), "beam_size=0"),
         (dict(nbest=2), "nbest=2"),
@@ -331,8 +336,21 @@ def test_stock_conformer_is_read_densely(tmp_path, speech):
 def test_wrong_gate_option_names_its_range(files):
     with pytest.raises(ValueError, match="blank_threshold=0.2 must be at least 0.5"):
         BlankSkipSpeech2Text(*files, blank_threshold=0.2)
-    with pytest.raises(ValueError, match="mode=fast must be one of skipping"):
+    with pytest.raises(ValueError, match="mode=fast must be one of: skipping"):
         BlankSkipSpeech2Text(*files, mode="fast")
+    with pytest.raises(TypeError, match="blank_treshold: no option of BlankSkip"):
+        BlankSkipSpeech2Text(*files, blank_treshold=0.9)
+
+
+def test_options_are_given_whole_or_by_name(files):
+    gate = GateOptions(blank_threshold=0.9, spike_extension=2)
+    search = SearchOptions(4, nbest=2)
+    by_name = dict(blank_threshold="0.7", batch_size=np.int64(2), nbest="3")
+    recognizer = BlankSkipSpeech2Text(*files, gate=gate, search=search, **by_name)
+    found = recognizer.gate_options
+    assert (found.blank_threshold, found.spike_extension) == (0.7, 2)
+    assert (found.mode, recognizer.batch_size) == ("skipping", 2)
+    assert recognizer.search_options == SearchOptions(4, nbest=3)
 
 
 def _drop(state):
@@ -408,3 +426,41 @@ def test_missing_files_are_named(tmp_path):
         BlankSkipSpeech2Text(config, tmp_path / "nowhere.pth")
     with pytest.raises(FileNotFoundError, match="--asr_train_config.*nowhere.yaml"):
         BlankSkipSpeech2Text(tmp_path / "nowhere.yaml", model)
+
+
+POST_ENCODER = dict(
+    postencoder="length_adaptor", postencoder_conf=dict(length_adaptor_n_layers=1)
+)
+
+
+def test_a_post_encoder_behind_a_skipping_encoder_is_refused_by_name(tmp_path):
+    files = write_experiment(tmp_path, **POST_ENCODER)
+    with pytest.raises(ValueError, match="postencoder=LengthAdaptor.*asr_inference"):
+        BlankSkipSpeech2Text(*files)
+
+
+def test_a_post_encoder_behind_a_stock_encoder_is_heard(tmp_path, speech):
+    files = write_experiment(tmp_path, skipping=False, **POST_ENCODER)
+    speech2text = BlankSkipSpeech2Text(*files)
+    model = speech2text.asr_model
+    with torch.no_grad():
+        model.ctc.ctc_lo.bias[0] -= 10.0
+        result = speech2text(speech[0])
+        lens = torch.tensor([len(speech[0])])
+        states, lens = model.encode(torch.from_numpy(speech[0])[None], lens)
+        want = greedy_on_full_output(model.ctc.log_softmax(states)[0])
+    assert result.token_int == want.token_int != []
+    assert len(result.depth) == int(lens)
+    assert result.times[-1][1] <= result.audio_seconds + 1e-6
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused_by_name(files, tmp_path, value):
+    config, weights = files
+    state = torch.load(weights)
+    name = "encoder.encoders.1.feed_forward.w_2.bias"
+    state[name][3] = value
+    torch.save(state, tmp_path / "broken.pth")
+    match = f"weight {name}: 1 of 16 values are NaN or infinite"
+    with pytest.raises(ValueError, match=match):
+        BlankSkipSpeech2Text(config, tmp_path / "broken.pth")

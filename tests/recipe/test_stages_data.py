@@ -75,18 +75,29 @@ def test_lists_that_disagree_are_put_right(recipe, capsys):
     del texts[ids[1]]
     texts["spk9-nowhere"] = "one"
     write_rows(data / "text", texts.items())
-    with (data / "wav.scp").open("a") as lines:
-        lines.write(f"{ids[2]} {data}/wav/{ids[2]}.wav\n")
     assert run() == 0
     out = capsys.readouterr().out
     for utt_id, reason in (
         (ids[0], "transcript is empty"),
         (ids[1], "has no transcript"),
-        (ids[2], "id is more than once in wav.scp"),
         ("spk9-nowhere", "has a transcript and no audio"),
     ):
         assert f"dropped {utt_id}: {reason}" in out
-    assert list(read_table(recipe / f"dump/raw/{SETS[0]}/text")) == [ids[3]]
+    assert list(read_table(recipe / f"dump/raw/{SETS[0]}/text")) == ids[2:]
+
+
+@pytest.mark.parametrize(
+    "name", ["wav.scp", "text", "utt2spk", "segments", "utt2num_samples"]
+)
+def test_an_id_listed_twice_is_refused_by_name(recipe, capsys, name):
+    data = recipe / "data" / SETS[0]
+    utt_id = f"spk0-{SETS[0]}-0"
+    with (data / name).open("a") as lines:
+        lines.write(f"{utt_id} {utt_id} 0 1\n" * 2)
+    assert run() == 1
+    *_, error = capsys.readouterr().err.splitlines()
+    assert f"data/{SETS[0]}/{name}, line " in error
+    assert f"'{utt_id}' is listed twice" in error
 
 
 def test_unusable_files_of_every_kind_cost_themselves(recipe, capsys):
@@ -116,6 +127,25 @@ def test_files_that_espnet_would_not_read_whole_are_written_anew(recipe):
     for utt_id in ids:
         assert RATE <= len(soundfile.read(paths[utt_id])[0]) <= RATE + GSM_BLOCK
     assert len(paths) == 4
+
+
+@pytest.mark.parametrize(
+    "utt_id", ["a/b", "../../a", "/a", ".", "x" * 252, "\u00e4" * 200], ids=len
+)
+def test_any_id_names_a_file(recipe, utt_id):
+    data = recipe / "data" / SETS[0]
+    for name in ("wav.scp", "text", "utt2spk"):
+        rows = read_table(data / name)
+        rows[utt_id] = rows.pop(f"spk0-{SETS[0]}-0")
+        write_rows(data / name, rows.items())
+    assert run("--fs", "16k", "--speed_perturb_factors", "0.9 1.0") == 0
+    paths = read_table(recipe / f"dump/raw/{SETS[0]}_sp/wav.scp")
+    assert len(set(paths.values())) == len(paths) == 8
+    folder = recipe / f"dump/raw/org/{SETS[0]}_sp/data/format.1"
+    for copy in (utt_id, f"sp0.9-{utt_id}"):
+        path = recipe / paths[copy]
+        assert path.resolve().parent == folder
+        assert soundfile.info(path).samplerate == 16000
 
 
 def test_a_set_with_nothing_left_stops_the_run(recipe, capsys):
@@ -203,7 +233,7 @@ def test_without_reuse_a_stage_is_run_again(recipe, capsys):
 def test_an_interrupted_stage_is_not_taken_for_done(recipe, capsys, monkeypatch):
     from espnet_blankskip.recipe.stages import audio
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -1,6 +1,9 @@
 """A wrong command line is one clear line and exit code 2, before anything is done."""
 
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +66,7 @@ def test_wrong_option_is_one_line_and_exit_2(arguments, message, capsys):
         (["--corpus"], "--corpus needs a value"),
         (["--stage", "12", "--stop_stage", "11"], "--stop_stage 11 is before"),
         (["--asr_config", "no.yaml"], "--asr_config: no such file: no.yaml"),
+        (["--decode-config", "n.yaml"], "--inference_config: no such file: n.yaml"),
         (["--nosuch", "1"], "unknown option --nosuch"),
     ],
 )
@@ -73,6 +77,43 @@ def test_run_sh_refuses_in_one_line(arguments, message, tmp_path):
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not (folder / "data").exists()
+
+
+def test_help_shows_the_corpus_and_what_run_sh_really_passes(tmp_path):
+    result = run_sh(make_recipe(tmp_path), "--corpus", "an4", "--nbpe", "77", "--help")
+    assert result.returncode == 0, result.stderr
+    shown = " ".join(result.stdout.split())
+    assert "--corpus CORPUS what local/data.sh makes the data of: fsdd" in shown
+    assert "(not in asr.sh) (default: an4)" in shown
+    for text in (
+        "training set in data/ (required) (default: train_nodev)",
+        "test sets in data/ (required) (default: train_dev test)",
+        "size of the BPE vocabulary (default: 77)",
+        "'0.9 1.0 1.1' (default: 0.9 1.0 1.1)",
+        "decode_asr_ctc_greedy_dense.yaml conf/decode_asr_ctc_greedy.yaml",
+        "for local/data.sh (default: --corpus an4)",
+        "no stages 1-5 (default: false)",
+        "name of the experiment (default: none)",
+    ):
+        assert text in shown
+    assert "example: ./run.sh --corpus" in shown
+
+
+def test_an_interrupt_before_the_first_stage_is_one_line(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "espnet_blankskip.recipe", *SETS],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if "espnet_blankskip.kaldi.lists" in line:  # the stages' imports follow
+            process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    said = [line for line in lines if not line.startswith("import time:")]
+    assert said == ["run.sh: interrupted\n"]
 
 
 def test_run_sh_says_where_it_must_be_called(tmp_path):

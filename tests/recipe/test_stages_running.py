@@ -10,7 +10,7 @@ import pytest
 from recipe_folder import SETS, make_data
 
 from espnet_blankskip.evaluation.real_time_factor import write_real_time_factor
-from espnet_blankskip.kaldi.lists import read_table
+from espnet_blankskip.kaldi.lists import read_rows
 from espnet_blankskip.recipe.__main__ import main
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.stages import training
@@ -239,7 +239,7 @@ def test_real_time_factor_is_decoding_time_over_audio_time(tmp_path):
     assert speed["rtf"] == 0.25
     assert speed["utterances"] == 2
     assert "RTF: 0.250" in (tmp_path / "calculate_rtf.log").read_text()
-    assert read_table(tmp_path / "calculate_rtf.log")["Latency:"].startswith("375")
+    assert dict(read_rows(tmp_path / "calculate_rtf.log"))["Latency:"].startswith("375")
 
 
 def test_more_gpus_than_there_are_is_one_line():

@@ -77,10 +77,11 @@ def test_asr_sh_gets_the_corpus_and_the_users_options_last(tree_recipe):
     assert options["--inference_asr_model"] == "valid.loss.ave.pth"
     assert options["--use_lm"] == "false"
     assert options["--inference_config"] == "conf/decode_asr_ctc_greedy.yaml"
-    assert arguments[-3:] == [
+    assert arguments[-4:] == [
         ("--stage", "11"),
         ("--asr_args", "--max_epoch 3"),
         ("--nj", "5"),
+        ("--local_data_opts", "--corpus synthetic"),  # with the user's within
     ]
     assert "--corpus" not in options
     assert not (tree_recipe / "data").exists()

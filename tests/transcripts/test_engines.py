@@ -50,9 +50,13 @@ def test_every_engine_writes_the_same(models, capsys):
     [
         ("exported", ["--engine", "torch"], "which was exported"),
         ("checkpoint", ["--engine", "onnxruntime"], "is no such folder"),
-        ("checkpoint", ["--precision", "int8"], "dtype=int8 must be one of"),
-        ("exported", ["--precision", "float64"], "dtype=float64 with engine=onnxrun"),
-        ("exported", ["--intermediate"], "mode=intermediate must be skipping or dense"),
+        ("checkpoint", ["--precision", "int8"], "--precision int8 must be one of"),
+        (
+            "exported",
+            ["--precision", "float64"],
+            "--precision float64 with --engine onnxruntime",
+        ),
+        ("exported", ["--intermediate"], "--intermediate must be skipping or dense"),
         ("exported", ["--gate-layers", "3"], "export the checkpoint again"),
     ],
 )

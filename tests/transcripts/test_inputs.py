@@ -59,7 +59,7 @@ def test_audio_of_a_folder_that_cannot_be_read_is_listed_unless_it_has_a_twin(fo
 
 
 def test_dash_reads_paths_line_by_line(folder):
-    lines = ["a.wav\n", "\n", "b/deep/d e.ogg\r\n"]
+    lines = ["\ufeffa.wav\n", "\n", "b/deep/d e.ogg\r\n"]
     assert listed("-", stdin=lines) == [("a", "a.wav"), ("d e", "b/deep/d e.ogg")]
 
 
@@ -82,14 +82,16 @@ def test_names_do_not_depend_on_other_inputs_unless_they_clash(folder):
         (["none.scp"], "none.scp"),
         (["a b.wav", "a_b.wav"], "both be called 'a_b'"),
         (["twice.scp"], "'x' is listed twice"),
+        (["wav.scp", "other.scp"], "a.wav and two/a.wav would both be called 'one'"),
         (["wav.scp", "one.flac"], None),
     ],
 )
 def test_what_cannot_be_listed_is_said(inputs, words, folder):
     (folder / "empty").mkdir()
+    (folder / "other.scp").write_text("one two/a.wav\n")
     (folder / "twice.scp").write_text("x a.wav\nx b.wav\n")
     if words is None:
-        assert [name for name, _ in listed(*inputs)] == ["a.wav", "two", "one.flac"]
+        assert [name for name, _ in listed(*inputs)] == ["one", "two", "one.flac"]
         return
     with pytest.raises((ValueError, OSError), match=words):
         listed(*inputs, spaces=False)

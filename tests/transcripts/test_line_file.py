@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from espnet_blankskip.transcripts.line_file import LineFile, write_whole
+from espnet_blankskip.kaldi.whole_file import write_whole
+from espnet_blankskip.transcripts.line_file import LineFile
 
 
 @contextmanager

@@ -37,6 +37,26 @@ def test_vtt_as_browsers_read_it():
     )
 
 
+def test_no_space_is_put_where_the_transcript_has_none():
+    phrases = ["今日は", "天気です。", "東京に", "行きました"]
+    said = [
+        SimpleNamespace(text=text, start=i, end=i + 0.5, spaced=i == 0)
+        for i, text in enumerate(phrases)
+    ]
+    assert srt(said).split("\n")[2] == "".join(phrases)
+
+
+def test_wide_letters_count_twice():
+    said = [
+        SimpleNamespace(text="学习北京", start=0.2 * i, end=0.2 * i + 0.1, spaced=False)
+        for i in range(12)
+    ]
+    first, second = make_cues(said)
+    lines = first.text.split("\n")
+    assert [len(line) for line in lines] == [20, 20]
+    assert len(second.text) == 8
+
+
 @pytest.mark.parametrize(
     "seconds, stamp",
     [(0.9996, "00:00:01,000"), (59.9999, "00:01:00,000"), (3725.5, "01:02:05,500")],

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from espnet_blankskip.transcripts.inputs import Utterance
+from espnet_blankskip.kaldi.utterances import Utterance
+from espnet_blankskip.transcripts.records import Outcome
+from espnet_blankskip.transcripts.run import Run
 from espnet_blankskip.transcripts.writers import FORMATS, open_writer
 
 UTTERANCES = [Utterance(name, f"{name}.wav") for name in ("a", "b", "sub/c")]
@@ -77,8 +79,46 @@ def test_espnet_folders_are_in_list_order_and_name_failures(tmp_path):
     assert (best / "token_int").read_text() == "a 0 1 2\nb \nsub/c 0 1 2\n"
     assert (best / "score").read_text() == "a -1.5\nb 0.0\nsub/c -1.5\n"
     assert (best / "failed").read_text() == "b audio is empty\n"
-    assert (second / "text").read_text() == "a won two\nb \nsub/c \n"
+    assert (second / "text").read_text() == "a won two\n"
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_no_older_hypothesis_outlives_a_newer_result(tmp_path):
+    for others, folders in ((["won", "wan"], 3), ([], 1), (["won"], 2)):
+        writer = open_writer("espnet", str(tmp_path), UTTERANCES[:2], restart=True)
+        writer.write(record(UTTERANCES[0], "one", *others))
+        writer.close(UTTERANCES[:2], {"b": "audio is empty"})
+        found = sorted(path.name for path in tmp_path.glob("*best_recog*"))
+        assert found == [f"{rank}best_recog" for rank in range(1, folders + 1)]
+        for folder in found[1:]:
+            assert (tmp_path / folder / "score").read_text() == "a -2.0\n"
+
+
+#: A good id, and what is wrong with the others, between two good ones.
+IDS = {
+    "a": "",
+    "x" * 250: "",
+    "x" * 252: "File name too long",
+    "y" * 300 + "/b": "File name too long",
+    "a.srt/b": "File exists",
+    "b": "",
+}
+
+
+def test_an_id_that_names_no_file_is_its_own_failure(tmp_path):
+    utterances = [Utterance(utt_id, f"{utt_id}.wav") for utt_id in IDS]
+    for already in (0, 3):  # once more, on what is there
+        writer = open_writer("srt", str(tmp_path / "out"), utterances)
+        assert len(writer.done) == already
+        said = []
+        run = Run(writer, len(utterances), said.append)
+        run.take(Outcome(utterance, record(utterance)) for utterance in utterances)
+        run.finish(utterances)
+        wrong = {utt_id: why for utt_id, why in IDS.items() if why}
+        assert list(run.failed) == list(wrong)
+        for line, (utt_id, why) in zip(said, wrong.items()):
+            assert line == f"'{utt_id}': no file of that name: {why}"
+    assert len(list((tmp_path / "out").rglob("*.srt"))) == 3
 
 
 @pytest.mark.parametrize(

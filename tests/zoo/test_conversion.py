@@ -203,8 +203,12 @@ def test_assets_go_along_with_paths_fixed(sources, tmp_path, monkeypatch):
 
 
 REFUSED = {
-    "gate too deep": ("plain", dict(gate_layers=[4]), r"--gate-layers 4: .* 1\.\.3"),
-    "gate at zero": ("plain", dict(gate_layers=[0]), r"--gate-layers 0"),
+    "gate too deep": (
+        "plain",
+        dict(gate_layers=[4]),
+        r"gate_layers=\[4\] must lie in 1\.\.3",
+    ),
+    "no gate": ("plain", dict(gate_layers=[]), r"gate_layers=\[\] must lie in"),
     "two untrained gates": (
         "interctc",
         dict(gate_layers=[2, 3]),
@@ -213,12 +217,7 @@ REFUSED = {
     "two own heads": (
         "plain",
         dict(gate_layers=[1, 2], gate_head="own"),
-        "--gate-head own",
-    ),
-    "threshold": (
-        "interctc",
-        dict(gate_layers=[2], blank_threshold=0.2),
-        "blank_threshold=0.2",
+        "gate_head=own takes one gate",
     ),
     "no audio list": (
         "interctc",

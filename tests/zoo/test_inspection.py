@@ -180,6 +180,28 @@ def test_estimate_is_called_an_estimate(look):
     assert "not a measurement" in text
 
 
+def test_an_untrained_checkpoint_is_told_what_costs_it_least(tmp_path, state):
+    """Attention over all frames and a wider extension, in a command to be pasted."""
+    config = stock_config(encoder_conf={"interctc_layer_idx": [2]})
+    folder = write_folder(tmp_path / "my exp", config, state)
+    found = inspect_checkpoint(str(folder))
+    command = (
+        f"blankskip convert '{folder}' DST --gate-layers 2 --attn-context all "
+        "--spike-extension 2"
+    )
+    assert found.untrained and command in describe(found)
+
+    config = dict(config, encoder="blankskip_conformer")
+    config["encoder_conf"] = dict(config["encoder_conf"], gate_layers=[2])
+    folder = write_folder(tmp_path / "trained", config, state)
+    found = inspect_checkpoint(str(folder))
+    assert not found.untrained and "--attn-context" not in describe(found)
+    weights = next(folder.rglob(found.model_file))
+    weights.with_name("conversion.json").write_text("{}")
+    found = inspect_checkpoint(str(folder))
+    assert found.untrained and "--attn-context all" in describe(found)
+
+
 def test_inspecting_never_imports_the_asr_task(tmp_path, state):
     """Its import takes ten seconds; and stdout is JSON and nothing else."""
     folder = write_folder(tmp_path / "exp", stock_config(), state)

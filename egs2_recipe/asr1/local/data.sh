@@ -2,9 +2,10 @@
 # Make the data folders of a corpus; stage 1 of asr.sh and run.sh.
 #
 # usage: local/data.sh [--corpus CORPUS] [options]
-# Corpora (fsdd, mini_an4, an4, librispeech_100, librispeech, aishell, synthetic,
-# lhotse:NAME) and options are those of python3 -m espnet_blankskip.corpora
-# (--help lists them); db.sh says where the corpora are.
+# Corpora (fsdd, mini_an4, an4, mini_librispeech, librispeech_100, librispeech,
+# aishell, synthetic, lhotse:NAME) and options are those of python3 -m espnet_blankskip.corpora
+# (--help lists them); db.sh says where the corpora are. The corpus "own" is in data/
+# already, and is checked.
 set -e
 set -u
 set -o pipefail
@@ -42,6 +43,10 @@ if [ -f ./path.sh ]; then
     set +u
     . ./path.sh
     set -u
+fi
+
+if [ "${corpus}" = own ]; then
+    exec python3 -m espnet_blankskip.recipe.data_check "${options[@]+"${options[@]}"}"
 fi
 
 SECONDS=0

@@ -11,7 +11,13 @@ import soundfile
 import soxr
 
 from espnet_blankskip.audio.reading import BadAudio, soundfile_reads
-from espnet_blankskip.kaldi.lists import read_rows, read_table, write_rows
+from espnet_blankskip.kaldi.file_names import file_stem
+from espnet_blankskip.kaldi.lists import (
+    read_optional_table,
+    read_rows,
+    read_table,
+    write_rows,
+)
 from espnet_blankskip.kaldi.utterances import (
     DROPPED,
     Problem,
@@ -54,6 +60,34 @@ def for_all(
                 yield result
 
 
+def is_test(run: RecipeRun, name: str) -> bool:
+    """Whether a set is only tested on, so that it must stay whole."""
+    return name not in (run.layout.train_set, run.layout.valid_set)
+
+
+def refuse_thin_test(number: int, name: str, problems: List[Problem]) -> None:
+    """Stop where a test set would lose utterances.
+
+    Raises:
+        StageError: Names the first of them.
+    """
+    for utt_id, reason in problems:
+        log(f"Stage {number}: cannot use {utt_id}: {reason}")
+    if problems:
+        utt_id, reason = problems[0]
+        raise StageError(
+            f"stage {number}: {len(problems)} utterances of the test set {name} cannot "
+            f"be used, the first is {utt_id}: {reason} (--thin_test_sets true leaves "
+            "them out of every result)"
+        )
+
+
+def left_out(folder: Path) -> List[Problem]:
+    """What earlier steps have left out of a set."""
+    path = folder / DROPPED
+    return read_rows(path) if path.is_file() else []
+
+
 def report_dropped(number: int, folder: Path, total: int, problems: List[Problem]):
     """One line for every utterance left out, and one that counts them."""
     for utt_id, reason in problems:
@@ -87,7 +121,7 @@ def perturb_speed(run: RecipeRun) -> None:
     folder = FolderInMaking(target)
     utterances, problems = list_utterances(source)
     texts = read_table(source / "text")
-    speakers = read_table(source / "utt2spk")
+    speakers = read_optional_table(source / "utt2spk")
     rows: Dict[str, List[Tuple[str, str]]] = {"wav.scp": [], "text": [], "utt2spk": []}
 
     def copy(item: Tuple[Utterance, float]) -> Optional[Problem]:
@@ -101,7 +135,7 @@ def perturb_speed(run: RecipeRun) -> None:
             except BadAudio as problem:
                 return utt_id, problem.reason
             audio = soxr.resample(audio, rate * factor, rate)
-            name = Path("wav") / f"{utt_id}.{options.audio_format}"
+            name = Path("wav") / f"{file_stem(utt_id)}.{options.audio_format}"
             write_audio(2, folder.partial / name, audio, rate)
             path = str((target / name).absolute())
         speaker = speakers.get(utterance.utt_id, utterance.utt_id)
@@ -134,8 +168,10 @@ def format_set(run: RecipeRun, name: str) -> None:
     """Format one set: data/NAME -> dump/raw/org/NAME."""
     options, layout = run.options, run.layout
     source, target = layout.data(name), layout.formatted(name)
+    test = is_test(run, name)
     facts = {
         **run.set_facts(source),
+        "test": test,
         "fs": options.fs,
         "audio_format": options.audio_format,
     }
@@ -144,9 +180,7 @@ def format_set(run: RecipeRun, name: str) -> None:
     log(f"Stage 3: Format wav.scp: {source} -> {target}")
     folder = FolderInMaking(target)
     utterances, problems = list_utterances(source)
-    lengths: Dict[str, str] = {}
-    if (source / "utt2num_samples").is_file():
-        lengths = read_table(source / "utt2num_samples")
+    lengths = read_optional_table(source / "utt2num_samples")
     written = Path("data") / "format.1"
     (folder.partial / written).mkdir(parents=True)
 
@@ -155,7 +189,7 @@ def format_set(run: RecipeRun, name: str) -> None:
         length = lengths.get(utt_id, "") if whole else ""
         samples = int(length) if length.isdigit() else None
         try:
-            audio, rate = utterance.read_checked(samples)
+            audio, rate = utterance.read_checked(samples, mix=test)
         except BadAudio as problem:
             return None, problem.reason
         as_it_is = whole and rate == options.fs
@@ -163,7 +197,7 @@ def format_set(run: RecipeRun, name: str) -> None:
             return (utterance.path, len(audio)), ""
         if rate != options.fs:
             audio = soxr.resample(audio, rate, options.fs)
-        file = written / f"{utt_id}.{options.audio_format}"
+        file = written / f"{file_stem(utt_id)}.{options.audio_format}"
         write_audio(3, folder.partial / file, audio, options.fs)
         return (str(target / file), len(audio)), ""
 
@@ -174,11 +208,13 @@ def format_set(run: RecipeRun, name: str) -> None:
             problems.append((utterance.utt_id, problem))
         else:
             kept[utterance.utt_id] = place
-    problems += write_lists(folder.partial, kept, source)
+    problems += write_lists(folder.partial, kept, source, empty_texts=test)
     located = {utterance.utt_id for utterance in utterances} | {u for u, _ in problems}
     for utt_id in sorted(set(read_table(source / "text")) - located):
         problems.append((utt_id, "has a transcript and no audio"))
-    write_rows(folder.partial / DROPPED, problems)
+    if test and not options.thin_test_sets:
+        refuse_thin_test(3, name, problems)
+    write_rows(folder.partial / DROPPED, left_out(source) + problems)
     write_whole(folder.partial / "feats_type", options.feats_type + "\n")
     folder.commit()
     report_dropped(3, target, len(read_rows(target / "wav.scp")), problems)
@@ -223,9 +259,9 @@ def filter_set(run: RecipeRun, name: str, limited: bool) -> None:
             )
         else:
             kept[utt_id] = (paths[utt_id], int(samples))
-    problems += write_lists(folder.partial, kept, source)
-    dropped = read_rows(source / DROPPED) + problems
-    write_rows(folder.partial / DROPPED, dropped)
+    test = is_test(run, name)
+    problems += write_lists(folder.partial, kept, source, empty_texts=test)
+    write_rows(folder.partial / DROPPED, left_out(source) + problems)
     write_whole(folder.partial / "feats_type", options.feats_type + "\n")
     folder.commit()
     report_dropped(4, target, len(read_rows(target / "wav.scp")), problems)

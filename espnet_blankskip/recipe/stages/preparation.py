@@ -10,9 +10,18 @@ from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.terminal import log
 
 SCRIPT = Path("local/data.sh")
+#: ``--corpus own``: the data are there, and the script only checks them.
+OWN = "own"
 
 # where corpora are; see db.sh
-SOURCES = ("FSDD", "MINI_AN4", "AN4", "LIBRISPEECH", "AISHELL")
+SOURCES = (
+    "FSDD",
+    "MINI_AN4",
+    "AN4",
+    "MINI_LIBRISPEECH",
+    "LIBRISPEECH",
+    "AISHELL",
+)
 
 
 def prepare_data(run: RecipeRun) -> None:
@@ -28,6 +37,9 @@ def prepare_data(run: RecipeRun) -> None:
         "sets": names,
         **{name: os.environ.get(name, "") for name in SOURCES},
     }
+    if OWN in options.local_data_opts:
+        for folder in folders:
+            facts.update(run.set_facts(folder))
     complete = all((folder / "wav.scp").is_file() for folder in folders)
     if complete and run.is_done(1, marker, facts, DATA):
         return

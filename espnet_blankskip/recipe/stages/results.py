@@ -4,6 +4,9 @@ import os
 import subprocess
 from typing import Dict
 
+from espnet_blankskip.evaluation.results_file import set_title
+from espnet_blankskip.kaldi.lists import count_lines
+from espnet_blankskip.kaldi.utterances import DROPPED
 from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.local import run_here
 from espnet_blankskip.recipe.failed_stage import StageError
@@ -53,6 +56,12 @@ def write_table(run: RecipeRun, pairs, scores) -> None:
         percents = f"{score['wer']['percent']:.2f} | {score['cer']['percent']:.2f}"
         rows.append(f"| {decoding.tag} | {test_set} | {percents} |")
     table = "\n".join(rows) + "\n"
+    for test_set in run.layout.test_sets:
+        folder = run.layout.dump(test_set)
+        dropped = count_lines(folder / DROPPED)
+        without = f", without {dropped} that were left out" if dropped else ""
+        table += f"\n- data: {set_title(test_set, folder)}{without}"
+    table += "\n"
     write_whole(
         run.layout.asr_exp / "RESULTS.md",
         f"# Results of {run.layout.asr_exp.name}\n\n{table}",

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from espnet_blankskip.kaldi.lists import read_rows
+from espnet_blankskip.kaldi.lists import read_lines, read_rows
 from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.local import run_here
 from espnet_blankskip.recipe.failed_stage import StageError
@@ -52,7 +52,7 @@ def make_token_list(run: RecipeRun) -> None:
         make_bpe(run, texts)
     else:
         make_vocabulary(run, texts[0])
-    tokens = layout.token_list.read_text(encoding="utf-8").splitlines()
+    tokens = read_lines(layout.token_list)
     for name in layout.sets:
         if (layout.dump(name) / "text").is_file():
             tell_unknown_tokens(layout.dump(name) / "text", options.token_type, tokens)
@@ -85,7 +85,7 @@ def make_bpe(run: RecipeRun, texts) -> None:
         # sentencepiece puts its own source line and condition in brackets first.
         reason = one_line(error).rpartition("] ")[2]
         raise StageError(f"stage 5: --nbpe {options.nbpe}: {reason}") from None
-    rows = (partial / "bpe.vocab").read_text(encoding="utf-8").splitlines()
+    rows = read_lines(partial / "bpe.vocab")
     pieces = [row.split("\t")[0] for row in rows[SENTENCEPIECE_SYMBOLS:]]
     tokens = [options.blank, options.oov, *pieces, options.sos_eos]
     for name in ("bpe.model", "bpe.vocab"):

@@ -1,6 +1,8 @@
-"""Write a verdict as a decode config."""
+"""A verdict as a decode config, and as commands."""
 
+import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -9,13 +11,12 @@ from espnet_blankskip.calibration.frontier import SKIP, Point, Verdict
 from espnet_blankskip.calibration.opening import Candidate
 from espnet_blankskip.calibration.speech_set import SpeechSet
 from espnet_blankskip.calibration.sweep import Sweep
-from espnet_blankskip.kaldi.whole_file import write_whole
 
 
 def decode_config(
     candidate: Candidate, speech: SpeechSet, sweep: Sweep, verdict: Verdict
 ) -> str:
-    """Return a config for ``asr_decode --config``.
+    """Return a config for ``--decode-config`` and ``run.sh --inference_config``.
 
     Where skipping is not advised it says ``mode: dense``, so that a recipe that
     names this file goes on with a safe setting and not with an older calibration.
@@ -27,10 +28,9 @@ def decode_config(
         f"{len(speech.utterances)} utterances of {speech.name}, WER against {against}.",
         f"{verdict.kind}: {verdict.reason}.",
     ]
-    values = {"mode": "dense", "batch_size": 1}
+    values = {"mode": "dense"}
     if verdict.kind == SKIP:
         point = verdict.point
-        encoder = candidate.speech2text.asr_model.encoder
         lines.append(
             f"WER {point.wer:.2f} % (dense {sweep.dense.wer:.2f} %), "
             f"{point.kept:.1f} % of the frames kept, {point.speed_up:.2f}x as fast."
@@ -38,16 +38,9 @@ def decode_config(
         if candidate.needs_conversion:
             command = convert_command(candidate, point)
             lines.append(f"For the converted checkpoint: {command}")
-        values = {
-            "mode": "skipping",
-            "batch_size": 1,
-            "gate_layers": list(point.setting.gate_layers),
-            "blank_threshold": point.setting.blank_threshold,
-            "spike_extension": point.setting.spike_extension,
-            "conv_context": encoder.conv_context,
-            "attn_context": encoder.attn_context,
-        }
+        values = point.setting.given()
     speech2text = candidate.speech2text
+    values = {**values, "batch_size": 1, **speech2text.search_options.given()}
     for name in ("lang_sym", "task_sym"):  # what the calibration holds for
         if getattr(speech2text, name) is not None:
             values[name] = getattr(speech2text, name)
@@ -56,11 +49,14 @@ def decode_config(
 
 
 def convert_command(candidate: Candidate, point: Point) -> str:
-    """Command that makes a stock checkpoint one that can skip at a point's gates."""
-    gates = " ".join(map(str, point.setting.gate_layers))
-    return f"blankskip convert {candidate.found.source} DST --gate-layers {gates}"
+    """Command that makes a stock checkpoint one that skips as a point does."""
+    flags = replace(point.setting, mode=None).flags()
+    source = candidate.found.source
+    return shlex.join(["blankskip", "convert", source, "DST", *flags])
 
 
-def write_decode_config(path: Path, text: str) -> None:
-    """Write it whole or not at all, with its folder."""
-    write_whole(path, text)
+def transcribe_command(candidate: Candidate, config: Path) -> str:
+    """Command that decodes by the decode config that was written."""
+    model = "DST" if candidate.needs_conversion else candidate.found.source
+    options = ["--model", model, "--decode-config", str(config)]
+    return shlex.join(["blankskip", "transcribe", "AUDIO", *options])
