@@ -16,6 +16,9 @@ import sys
 
 ASR_TASK = "espnet2.tasks.asr"
 S2T_CTC_TASK = "espnet2.tasks.s2t_ctc"
+# ESPnet3's task has dictionaries of its own; its runner writes what recognizers return
+ESPNET3_ASR_TASK = "espnet3.systems.esp2_asr.task"
+ESPNET3_ASR_RUNNER = "espnet3.systems.esp2_asr.inference"
 # the class that ends each module: where it exists, the module is loaded
 TASK_CLASSES = {
     ASR_TASK: "ASRTask",
@@ -24,6 +27,8 @@ TASK_CLASSES = {
     "espnet2.tasks.s2t": "S2TTask",
     "espnet2.tasks.st": "STTask",
     "espnet2.tasks.asr_transducer": "ASRTransducerTask",
+    ESPNET3_ASR_TASK: "ASRTask",
+    ESPNET3_ASR_RUNNER: "ASRInferenceRunner",
 }
 
 # how the names of the modules that print end, and their lines begin
@@ -42,6 +47,11 @@ def register() -> None:
 
 
 def _add_classes(task) -> None:
+    if task.__name__ == ESPNET3_ASR_RUNNER:
+        from espnet_blankskip.decoding.espnet3_runner import accept_recognitions
+
+        accept_recognitions(task.ASRInferenceRunner)
+        return
     from espnet_blankskip.encoders import ENCODERS, S2T_ENCODERS
     from espnet_blankskip.encoders.other_tasks import add_to_task
     from espnet_blankskip.model import BlankSkipASRModel
@@ -49,7 +59,7 @@ def _add_classes(task) -> None:
     if task.__name__ == S2T_CTC_TASK:
         task.encoder_choices.classes.update(S2T_ENCODERS)
         return
-    if task.__name__ != ASR_TASK:
+    if task.__name__ not in (ASR_TASK, ESPNET3_ASR_TASK):
         add_to_task(task, ENCODERS)
         return
     task.encoder_choices.classes.update(ENCODERS)

@@ -73,6 +73,7 @@ __all__ = [
     "TransformerEncoder",
     "asr_task",
     "check_short_utt",
+    "espnet3_module",
     "force_gatherable",
     "make_pad_mask",
     "mel_filters_by",
@@ -196,6 +197,26 @@ def speech2text_class():
     from espnet2.bin.asr_inference import Speech2Text
 
     return Speech2Text
+
+
+def espnet3_module(name: str):
+    """Return a module of ESPnet3.
+
+    Args:
+        name: Its name below ``espnet3``, such as "systems.esp2_asr.task".
+
+    Raises:
+        ImportError: ESPnet3, or a package that it needs, is not installed; the
+            message says what to install.
+    """
+    try:
+        return importlib.import_module(f"espnet3.{name}")
+    except ModuleNotFoundError as missing:
+        package = str(missing.name).split(".")[0]
+        reason = f"it needs {package}, which is not installed"
+        if package == "espnet3":
+            reason = f"ESPnet {ESPNET.version} does not have it, 202609 does"
+    raise ImportError(f"no ESPnet3: {reason}: pip install -U 'espnet[asr,train]'")
 
 
 def model_downloader():

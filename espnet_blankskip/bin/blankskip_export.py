@@ -28,18 +28,18 @@ def get_parser() -> CommandParser:
     parser.add_argument(
         "--with-frontend",
         action="store_true",
-        help="begin the graph with the waveform instead of log-mel features",
+        help="begin the graph with the waveform (with log-mel features)",
     )
     parser.add_argument(
         "--for",
         dest="program",
         choices=("sherpa-onnx",),
-        help="also write what this program's loaders read",
+        help="also write what this program's loaders read (none)",
     )
     parser.add_argument(
         "--quantize",
         choices=("int8",),
-        help="write a second graph in 8 bits, and compare the two",
+        help="write a second graph in 8 bits, and compare the two (none)",
     )
     parser.add_argument(
         "--audio",
@@ -47,11 +47,11 @@ def get_parser() -> CommandParser:
         metavar="INPUT",
         help="to compare them on: files, folders or a list .scp (sound made here)",
     )
-    parser.add_argument("--text", metavar="FILE", help="transcripts, 'ID WORDS'")
+    parser.add_argument("--text", metavar="FILE", help="transcripts, 'ID WORDS' (none)")
     parser.add_argument(
         "--force",
         action="store_true",
-        help="keep the 8-bit graph although it recognizes worse",
+        help="keep the 8-bit graph although it recognizes worse (refuse it)",
     )
     add_options(parser, GATE)
     return parser

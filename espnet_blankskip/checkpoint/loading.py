@@ -11,6 +11,8 @@ from typing import Dict, Optional, Tuple, Union
 import torch
 import yaml
 
+from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
+from espnet_blankskip.checkpoint.lightning import weights_inside
 from espnet_blankskip.checkpoint.model_building import build_asr_model
 from espnet_blankskip.encoders.input_layer_names import use_names_of
 from espnet_blankskip.terminal import first_of
@@ -79,13 +81,13 @@ def read_train_config(config: Path) -> argparse.Namespace:
                 f"--asr_train_config {config} lacks '{key}': is it the config.yaml "
                 "that asr_train wrote into the experiment folder?"
             )
-    return argparse.Namespace(**values)
+    return argparse.Namespace(**with_tokenizer(values))
 
 
 def read_state_dict(
     model_file: Path, weights_only: bool = True
 ) -> Dict[str, torch.Tensor]:
-    """Read a checkpoint that holds a state dict and nothing else.
+    """Read a checkpoint's state dict: ESPnet2's, or the one in Lightning's of ESPnet3.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -101,6 +103,7 @@ def read_state_dict(
         raise ValueError(
             f"--asr_model_file {model_file} cannot be read as plain weights: {line}"
         ) from None
+    state = weights_inside(state)
     tensors = isinstance(state, dict) and all(
         isinstance(v, torch.Tensor) for v in state.values()
     )

@@ -13,12 +13,14 @@ from typing import Any, Dict, Optional
 
 import yaml
 
+from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.terminal import one_line
 from espnet_blankskip.zoo.assets import find_assets
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.requirements import check_plugin_version
 from espnet_blankskip.zoo.unpacking import unpack_zip
+from espnet_blankskip.zoo.weights_file import SUFFIXES, choose_weights
 
 MAX_CONFIG_BYTES = 64 << 20
 MAX_NESTING = 64
@@ -63,8 +65,8 @@ def open_checkpoint(source: str, model_file: Optional[str] = None) -> Checkpoint
 
     Args:
         source: a zip; a folder with meta.yaml, as ``espnet_model_zoo`` and Hugging
-            Face have it; an experiment folder or one of its .pth files; or a tag of
-            ``espnet_model_zoo``, which is fetched.
+            Face have it; an experiment folder of ESPnet2 or ESPnet3, or one of its
+            .pth or .ckpt files; or a tag of ``espnet_model_zoo``, which is fetched.
         model_file: weights to take instead of the default ones, for an experiment.
 
     Returns:
@@ -77,7 +79,7 @@ def open_checkpoint(source: str, model_file: Optional[str] = None) -> Checkpoint
     kind = None
     if not path.exists():
         path, kind = fetch_tag(source), "zoo"
-    if path.is_file() and path.suffix in (".pth", ".pt"):
+    if path.is_file() and path.suffix in SUFFIXES:
         return _open_experiment(source, path.parent, path)
     if path.is_dir():
         if (path / "meta.yaml").is_file():
@@ -87,7 +89,7 @@ def open_checkpoint(source: str, model_file: Optional[str] = None) -> Checkpoint
     if path.suffix != ".zip":
         raise CheckpointError(
             f"{source}: not a checkpoint (a .zip, a folder, an experiment folder or "
-            "its .pth file)"
+            "its .pth or .ckpt file)"
         )
     root = _temporary_folder()
     unpack_zip(path, root)
@@ -186,7 +188,7 @@ def _open_packed(source: str, kind: str, root: Path, meta_file: Path) -> Checkpo
     check_plugin_version(meta, source)
     config_file = _inside(source, root, listed[f"{task}_train_config"])
     model_file = _inside(source, root, listed[f"{task}_model_file"])
-    config = read_yaml(config_file)
+    config = with_tokenizer(read_yaml(config_file))
     assets, missing = find_assets(config, config_file, source, root)
     return Checkpoint(
         source, kind, config_file, model_file, config, meta, task, assets, missing
@@ -210,7 +212,7 @@ def _open_experiment(
     kind: str = "experiment",
     root: Optional[Path] = None,
 ) -> Checkpoint:
-    """Open a folder with config.yaml and .pth files.
+    """Open a folder with config.yaml and .pth or .ckpt files.
 
     Args:
         root: folder that the config may not name files outside of; None trusts it.
@@ -221,7 +223,7 @@ def _open_experiment(
             f"{source}: no config.yaml (which ESPnet writes into the experiment "
             "folder) and no meta.yaml"
         )
-    config = read_yaml(config_file)
+    config = with_tokenizer(read_yaml(config_file))
     if model_file is None:
         model_file = choose_weights(folder, config, source)
     elif not model_file.is_file():
@@ -243,31 +245,3 @@ def task_of(config: Dict[str, Any]) -> str:
     """ESPnet's task that wrote a training config, "asr" or "s2t"."""
     is_s2t = str(config.get("preprocessor")).startswith("s2t") or is_s2t_ctc(config)
     return "s2t" if is_s2t else "asr"
-
-
-def choose_weights(folder: Path, config: Dict[str, Any], source: str) -> Path:
-    """The weights that ESPnet's recipes would decode with.
-
-    The average of the best epochs by the config's ``best_model_criterion``, else the
-    best epoch, else the only .pth file, else the last epoch.
-
-    Raises:
-        CheckpointError: there are none.
-    """
-    criteria = config.get("best_model_criterion") or []
-    stems = [f"{c[0]}.{c[1]}" for c in criteria if isinstance(c, list) and len(c) > 1]
-    for pattern in ("{}.ave.pth", "{}.ave_*best.pth", "{}.best.pth"):
-        for stem in stems:
-            found = sorted(folder.glob(pattern.format(stem)))
-            if found:
-                return found[-1]
-    models = [p for p in folder.glob("*.pth") if p.name != "checkpoint.pth"]
-    if len(models) == 1:
-        return models[0]
-    epochs = [p for p in models if re.fullmatch(r"\d+epoch", p.stem)]
-    if epochs:
-        return max(epochs, key=lambda p: int(p.stem[: -len("epoch")]))
-    if models:
-        names = ", ".join(sorted(p.name for p in models))
-        raise CheckpointError(f"{source}: name one of its model files: {names}")
-    raise CheckpointError(f"{source}: no model file (*.pth) beside config.yaml")

@@ -42,6 +42,7 @@ from espnet_blankskip.zoo.model_loading import (
 )
 from espnet_blankskip.zoo.sound import FitSound, read_sound
 from espnet_blankskip.zoo.weights import HEAD, read_weights
+from espnet_blankskip.zoo.weights_file import plain_name
 
 HEAD_BIAS = "ctc.ctc_lo.bias"
 _SAME = 1e-3  # largest difference of log-probabilities that rounding explains
@@ -247,7 +248,7 @@ def _write_experiment(
     config["output_dir"] = target
     text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     (part / "config.yaml").write_text(text, encoding="utf-8")
-    torch.save(state, part / checkpoint.model_file.name)
+    torch.save(state, part / plain_name(checkpoint.model_file))
 
 
 def _measure(model, converted, checkpoint, state, sound: FitSound) -> Dict[str, Any]:

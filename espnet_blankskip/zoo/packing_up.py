@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import List, Optional
 
+import torch
 import yaml
 
 from espnet_blankskip.upstream import PACK_MODULE
@@ -26,6 +27,8 @@ from espnet_blankskip.zoo.requirements import (
     plugin_requirement,
     require_plugin,
 )
+from espnet_blankskip.zoo.weights import read_weights
+from espnet_blankskip.zoo.weights_file import plain_name
 
 
 def pack_checkpoint(
@@ -61,7 +64,11 @@ def pack_checkpoint(
         where = Path("exp") / _name_of(checkpoint, zip_file)
         extras = _lay_out(stage, where, checkpoint, found, table, zip_file.name)
         packed = _run_espnet_pack(
-            stage, where, checkpoint.task, checkpoint.model_file.name, extras
+            stage,
+            where,
+            checkpoint.task,
+            plain_name(checkpoint.model_file),
+            extras,
         )
         require_plugin(packed)
         _put_in_place(packed, zip_file)
@@ -97,7 +104,11 @@ def _lay_out(
     """
     (stage / where).mkdir(parents=True)
     config, extras = checkpoint.config, []
-    _link(checkpoint.model_file, stage / where / checkpoint.model_file.name)
+    weights = checkpoint.model_file
+    if plain_name(weights) == weights.name:
+        _link(weights, stage / where / weights.name)
+    else:  # what Lightning needs to go on training is no use to others
+        torch.save(read_weights(weights), stage / where / plain_name(weights))
     for option, path in checkpoint.assets.items():
         # ESPnet replaces every value that is a name in the zip when it unpacks.
         name = str(where / path.name)

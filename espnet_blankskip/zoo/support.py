@@ -105,7 +105,7 @@ def obstacles(checkpoint: Checkpoint, state: Dict[str, torch.Tensor]) -> List[st
     config, found = checkpoint.config, []
     name = str(config.get("encoder"))
     options = encoder_options(config)
-    joint = config.get("joint_net_conf") is not None
+    joint = bool(config.get("joint_net_conf"))  # ESPnet3 writes {} for none
     if config.get("decoder") == "transducer" or joint:
         found.append("decoder=transducer: its search reads every frame, not a CTC")
     for part in ("encoder", "frontend", "decoder"):

@@ -90,7 +90,7 @@ def test_wide_beam_is_the_best_over_all_word_sequences(
             nbest=3,
             lm_file=arpa if with_ngram else None,
             lexicon=folder / name,
-            lm_weight=0.5,
+            lm_weight=0.5 if with_ngram else None,
             word_score=word_score,
         ),
     )
@@ -160,4 +160,4 @@ def test_ngram_over_words_changes_which_words_are_heard(files):
     assert heard() == [1, 3]
     # "x z" is no word sequence of the lexicon; "x y" and "xy" are
     assert heard(lexicon=lexicon) == [1, 2]
-    assert heard(lexicon=lexicon, lm=arpa, lm_weight=1.5) == [1]
+    assert heard(lexicon=lexicon, lm_file=arpa, lm_weight=1.5) == [1]

@@ -8,17 +8,18 @@ import torch
 from exhaustive_ctc import write_arpa
 
 from espnet_blankskip.decoding.search import build_search
+from espnet_blankskip.decoding.search_options import SearchOptions
 
 V = 120
 TOKENS = ["<blank>", *(f"▁t{i}" for i in range(1, V))]
 UNIGRAMS = {"<unk>": -3.0, "<s>": -99.0, "</s>": -0.7}
 SEARCHES = {
     "greedy": {},
-    "beam": dict(beam=10, nbest=3),
-    "n-gram": dict(beam=10, nbest=3, lm="tokens.arpa", lm_weight=0.7),
-    "lexicon": dict(beam=5, nbest=3, lexicon="words.txt", word_score=0.3),
+    "beam": dict(beam_size=10, nbest=3),
+    "n-gram": dict(beam_size=10, nbest=3, lm_file="tokens.arpa", lm_weight=0.7),
+    "lexicon": dict(beam_size=5, nbest=3, lexicon="words.txt", word_score=0.3),
     "lexicon_with_n-gram": dict(
-        beam=5, nbest=3, lexicon="words.txt", lm="words.arpa", lm_weight=0.7
+        beam_size=5, nbest=3, lexicon="words.txt", lm_file="words.arpa", lm_weight=0.7
     ),
 }
 
@@ -58,10 +59,10 @@ def test_each_thread_finds_what_it_would_find_alone(name, folder):
     if name != "greedy":
         pytest.importorskip("flashlight.lib.text", reason="beam search is an extra")
     options = {
-        option: folder / value if option in ("lm", "lexicon") else value
+        option: folder / value if option in ("lm_file", "lexicon") else value
         for option, value in SEARCHES[name].items()
     }
-    search = build_search(TOKENS, **options)
+    search = build_search(TOKENS, SearchOptions(**options))
     utterances = [utterance(seed) for seed in range(4)]
     alone = [search(*utterance) for utterance in utterances]
     assert len({tuple(paths[0].token_int) for paths in alone}) == 4
