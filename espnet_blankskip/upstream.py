@@ -176,6 +176,14 @@ def mel_filters_by(mel_filters):
         log_mel.librosa = librosa
 
 
+def optimizers_and_schedulers():
+    """Return ESPnet's classes of optimizers and of schedulers, by name."""
+    asr_task()
+    from espnet2.tasks.abs_task import optim_classes, scheduler_classes
+
+    return optim_classes, scheduler_classes
+
+
 def asr_task():
     """Return ESPnet's ``ASRTask`` class; its import alone takes ten CPU seconds."""
     from espnet2.tasks.asr import ASRTask

@@ -41,6 +41,7 @@ from espnet_blankskip.exit_status import UNUSABLE_FILES, run_command
 from espnet_blankskip.gate_options import GATE_OPTIONS, GateOptions
 from espnet_blankskip.kaldi.lists import read_table
 from espnet_blankskip.kaldi.recordings import read_recordings
+from espnet_blankskip.locks import locked
 from espnet_blankskip.option_values import checked_count
 from espnet_blankskip.terminal import first_of
 from espnet_blankskip.transcripts.hypothesis_folders import write_hypothesis_folders
@@ -143,7 +144,7 @@ def _main(cmd: Sequence[str]) -> int:
         level=args.log_level,
         format="%(asctime)s (%(module)s:%(lineno)d) %(levelname)s: %(message)s",
     )
-    with parser.naming_options():
+    with parser.naming_options(), locked(Path(args.output_dir), "asr_decode"):
         return decode_set(args)
 
 
@@ -285,17 +286,16 @@ def _decode_batch(
     """
     utt_ids, speech = zip(*batch)
     logger.info(f"speech length: {len(speech[0])}")
-    try:
-        recognized = speech2text.batch_decode(speech, len(batch), utt_ids)
-    except BadAudio:
-        recognized = [None] * len(batch)  # one of them; the loop finds out which
-    for i, utt_id in enumerate(utt_ids):
+    recognized = speech2text.batch_decode(
+        speech, len(batch), utt_ids, on_error="return"
+    )
+    for i, (utt_id, result) in enumerate(zip(utt_ids, recognized)):
         if i > 0:
             logger.info(f"speech length: {len(speech[i])}")
-        try:
-            results[utt_id] = recognized[i] or speech2text(speech[i], utt_id=utt_id)
-        except BadAudio as error:
-            fail(error)
+        if isinstance(result, BadAudio):
+            fail(result)
+        else:
+            results[utt_id] = result
         text = results[utt_id].text if utt_id in results else ""
         logger.info(f"best hypo: {text}")
 

@@ -26,6 +26,8 @@ from espnet_blankskip.calibration.grid import ATTENTION, GRIDS, MAX_POINTS
 from espnet_blankskip.command_parser import CommandParser
 from espnet_blankskip.decoding.decode_config import take_options
 from espnet_blankskip.gate_options import GATE_OPTIONS
+from espnet_blankskip.kaldi.whole_file import try_to_write
+from espnet_blankskip.locks import locked
 from espnet_blankskip.option_values import as_number, checked_count
 from espnet_blankskip.terminal import quiet_import
 
@@ -148,9 +150,14 @@ def run(args: argparse.Namespace, options: Dict[str, Any], command: str) -> int:
         raise ValueError(
             f"needs {error.name}: pip install 'espnet_blankskip[recipe]'"
         ) from None
-    calibration = calibrate(args, options, command)
-    paths = report.write_outputs(calibration, Path(args.output))
-    print(report.terminal_text(calibration))
+    output = Path(args.output)
+    with locked(output, "blankskip calibrate"):
+        for path in report.output_paths(output, Path(args.output_config)):
+            try_to_write(path)  # before anything is measured for it
+        calibration = calibrate(args, options, command)
+        # on the terminal first: the disk may be full by now
+        print(report.terminal_text(calibration), flush=True)
+        paths = report.write_outputs(calibration, output)
     print("\nwritten: " + ", ".join(map(str, paths)))
     return 0
 

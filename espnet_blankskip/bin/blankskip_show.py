@@ -14,6 +14,7 @@ from espnet_blankskip.bin.recognition_options import (
     decoding_options,
 )
 from espnet_blankskip.command_parser import CommandParser
+from espnet_blankskip.kaldi.whole_file import try_to_write
 from espnet_blankskip.option_values import as_number, checked_count, checked_number
 from espnet_blankskip.terminal import quiet_import
 
@@ -77,6 +78,7 @@ def show(args: argparse.Namespace, options: Dict[str, Any]) -> int:
     output = Path(args.output or Path(args.file).with_suffix(".png").name)
     if output.suffix.lower() != ".png":
         raise ValueError(f"output={output} must end in .png")
+    try_to_write(output)
     try:
         picture = quiet_import("espnet_blankskip.pictures.depth")
     except ModuleNotFoundError as error:

@@ -6,6 +6,8 @@ be, 2 for wrong options or an unusable model, 130 after Ctrl-C.
 
 import argparse
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
 from espnet_blankskip.audio.sources import is_pipe
@@ -18,12 +20,18 @@ from espnet_blankskip.bin.recognition_options import (
 )
 from espnet_blankskip.command_parser import CommandParser, UsageError
 from espnet_blankskip.kaldi.utterances import Utterance
+from espnet_blankskip.locks import locked
 from espnet_blankskip.option_values import checked_count
 from espnet_blankskip.transcripts.inputs import list_utterances
+from espnet_blankskip.transcripts.provenance import (
+    Provenance,
+    ProvenWriter,
+    refuse_input_as_output,
+)
 from espnet_blankskip.transcripts.recognizers import ENGINES
 from espnet_blankskip.transcripts.records import Outcome
 from espnet_blankskip.transcripts.run import CannotWrite, Run
-from espnet_blankskip.transcripts.writers import FORMATS, open_writer
+from espnet_blankskip.transcripts.writers import FORMATS, is_stream, open_writer
 
 #: Formats with room for one hypothesis.
 ONE_BEST = ("text", "srt", "vtt")
@@ -113,7 +121,35 @@ def transcribe(args: argparse.Namespace, options: Dict[str, Any]) -> int:
     pipe = next((u.path for u in utterances if is_pipe(u.path)), None)
     if pipe is not None and args.jobs > 1:
         raise ValueError(f"{pipe} is a pipe, which --jobs {args.jobs} cannot share")
+    with ExitStack() as at_end:
+        if args.output is not None:
+            refuse_input_as_output(
+                Path(args.output),
+                [*args.inputs, *(utterance.path for utterance in utterances)],
+            )
+            at_end.enter_context(locked(Path(args.output), "blankskip transcribe"))
+        return transcribe_rest(args, options, utterances)
+
+
+def transcribe_rest(
+    args: argparse.Namespace, options: Dict[str, Any], utterances: Sequence[Utterance]
+) -> int:
+    """Transcribe what the output lacks, and return the exit status.
+
+    Args:
+        args, options: As for ``transcribe``.
+        utterances: All that is asked for.
+
+    Raises:
+        ValueError, OSError: As ``main``.
+    """
     writer = open_writer(args.format, args.output, utterances, args.overwrite)
+    if args.output is not None and not is_stream(args.output):
+        made_of = Provenance(Path(args.output))
+        by = {"model": args.model, **options}
+        for line in made_of.compare(writer.done, utterances, by):
+            _say(line)
+        writer = ProvenWriter(writer, made_of)
     waiting = [u for u in utterances if u.utt_id not in writer.done]
     if len(waiting) < len(utterances):
         _say(

@@ -31,6 +31,8 @@ from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.terminal import first_of
 
 PICTURE, PAGE, POINTS = "frontier.png", "frontier.html", "points.json"
+#: So few utterances say little about speed.
+FEW_TIMED = 2
 SETTING_COLUMNS = ("gate", "threshold", "extension", "attn", "conv")
 
 
@@ -178,6 +180,13 @@ def caution_lines(c: Calibration) -> List[str]:
             f"Caution: one wrong word is {one_word:.2f} WER here, more than "
             f"--max-wer-loss {c.max_wer_loss:g}: use more data before relying on this."
         )
+    if c.sweep.timed <= FEW_TIMED:
+        listed = len(c.speech.utterances)
+        more = "more data" if c.sweep.timed == listed else "more --timing-seconds"
+        lines.append(
+            f"Caution: speed was measured on {c.sweep.timed} of {listed} utterances, "
+            f"too few to tell settings apart: give {more}."
+        )
     for gate in c.sweep.gates if c.verdict.kind != UNJUDGED else ():
         if gate.wer < c.sweep.dense.wer:
             lines.append(
@@ -226,6 +235,11 @@ def advice_lines(c: Calibration) -> List[str]:
     return lines
 
 
+def output_paths(folder: Path, config: Path) -> List[Path]:
+    """What a calibration writes: picture, page, points and decode config."""
+    return [folder / PICTURE, folder / PAGE, folder / POINTS, config]
+
+
 def write_outputs(c: Calibration, folder: Path) -> List[Path]:
     """Write picture, page, points and decode config; return their paths.
 
@@ -238,7 +252,7 @@ def write_outputs(c: Calibration, folder: Path) -> List[Path]:
         f"WER points lost (dense: {c.sweep.dense.wer:.2f} %{against}; lower is better)"
     )
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / PICTURE, folder / PAGE, folder / POINTS, c.config]
+    paths = output_paths(folder, c.config)
     name = Path(c.candidate.found.source).name
     title = f"{name}: what skipping saves and costs"
     draw_frontier(chart, title, y_label, paths[0])

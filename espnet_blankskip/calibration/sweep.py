@@ -8,6 +8,7 @@ from espnet_blankskip.calibration.grid import name_of
 from espnet_blankskip.calibration.opening import Candidate
 from espnet_blankskip.calibration.speech_set import SpeechSet
 from espnet_blankskip.evaluation.measure import (
+    MIN_REPEATS,
     Comparison,
     Recognizer,
     compare,
@@ -17,7 +18,7 @@ from espnet_blankskip.evaluation.modes import DENSE, INTERMEDIATE, recognizer_at
 from espnet_blankskip.evaluation.scoring import score_texts
 from espnet_blankskip.gate_options import GateOptions
 
-TIMING_REPEATS = 5
+TIMING_REPEATS = MIN_REPEATS
 
 
 @dataclass(frozen=True)

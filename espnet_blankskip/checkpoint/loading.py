@@ -5,17 +5,23 @@ without a word. Here every difference is an error that names it.
 """
 
 import argparse
+import contextlib
 from pathlib import Path
-from typing import Dict, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 import torch
 import yaml
 
+from espnet_blankskip.checkpoint.assets import find_asset
 from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
-from espnet_blankskip.checkpoint.lightning import weights_inside
 from espnet_blankskip.checkpoint.model_building import build_asr_model
+from espnet_blankskip.checkpoint.state_file import read_state_dict
+from espnet_blankskip.checkpoint.statistics import has_statistics, write_statistics
 from espnet_blankskip.encoders.input_layer_names import use_names_of
+from espnet_blankskip.temporary import temporary_folder
 from espnet_blankskip.terminal import first_of
+
+_STATS = "stats_file"
 
 
 def load_asr_model(
@@ -49,7 +55,8 @@ def load_asr_model(
     # Before the build, which may take ten seconds: a wrong path should not.
     state = read_state_dict(model_file, weights_only)
     try:
-        model = build_asr_model(train_args)
+        with statistics_at_hand(train_args, state):
+            model = build_asr_model(train_args)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"--asr_train_config {config}: {error}") from error
     load_weights(model, state, str(model_file), str(config))
@@ -81,38 +88,38 @@ def read_train_config(config: Path) -> argparse.Namespace:
                 f"--asr_train_config {config} lacks '{key}': is it the config.yaml "
                 "that asr_train wrote into the experiment folder?"
             )
-    return argparse.Namespace(**with_tokenizer(values))
+    values = with_tokenizer(values)
+    _find_assets(values, config)
+    return argparse.Namespace(**values)
 
 
-def read_state_dict(
-    model_file: Path, weights_only: bool = True
-) -> Dict[str, torch.Tensor]:
-    """Read a checkpoint's state dict: ESPnet2's, or the one in Lightning's of ESPnet3.
+def _find_assets(values: Dict[str, Any], config: Path) -> None:
+    """Put in where the files lie now that a config names, those that are found."""
+    conf = values.get("normalize_conf")
+    for section, key in ((values, "token_list"), (values, "bpemodel"), (conf, _STATS)):
+        value = section.get(key) if isinstance(section, dict) else None
+        # the name of a public tokenizer is no file
+        if isinstance(value, str) and value.lower() not in ("", "none"):
+            section[key] = str(find_asset(value, config) or value)
 
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is damaged, needs unpickling, or is the trainer's resume
-            file (`checkpoint.pth`) instead of a model.
-    """
-    if not model_file.is_file():
-        raise FileNotFoundError(f"--asr_model_file: no such file: {model_file}")
-    try:
-        state = torch.load(model_file, map_location="cpu", weights_only=weights_only)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        line = str(error).strip().split("\n")[0]
-        raise ValueError(
-            f"--asr_model_file {model_file} cannot be read as plain weights: {line}"
-        ) from None
-    state = weights_inside(state)
-    tensors = isinstance(state, dict) and all(
-        isinstance(v, torch.Tensor) for v in state.values()
-    )
-    if not tensors:
-        hint = ""
-        if isinstance(state, dict) and "model" in state and "optimizers" in state:
-            hint = " (it is the trainer's resume file; use e.g. valid.loss.ave.pth)"
-        raise ValueError(f"--asr_model_file {model_file} is not a state dict{hint}")
-    return state
+
+@contextlib.contextmanager
+def statistics_at_hand(
+    train_args: argparse.Namespace, state: Dict[str, torch.Tensor]
+) -> Iterator[None]:
+    """Let a model be built whose statistics are in its weights, and their file gone."""
+    conf = getattr(train_args, "normalize_conf", None) or {}
+    stats_file = conf.get(_STATS)
+    if stats_file is None or Path(stats_file).is_file() or not has_statistics(state):
+        yield
+        return
+    with temporary_folder("statistics") as folder:
+        conf[_STATS] = str(folder / "feats_stats.npz")
+        write_statistics(state, Path(conf[_STATS]))
+        try:
+            yield
+        finally:
+            conf[_STATS] = stats_file
 
 
 def load_weights(

@@ -7,6 +7,7 @@ from typing import List, Optional, Tuple
 
 from espnet_blankskip.corpora import CORPORA, prepare_corpus
 from espnet_blankskip.corpora.corpus_options import LHOTSE_OPTIONS, CorpusOptions
+from espnet_blankskip.locks import locked
 from espnet_blankskip.terminal import one_line
 
 
@@ -78,7 +79,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
             nj=args.nj,
             **{name: split_words(getattr(args, name)) for name in LHOTSE_OPTIONS},
         )
-        lines = prepare_corpus(args.corpus, args.output, options, args.overwrite)
+        with locked(args.output, "the preparation of a corpus", "corpus"):
+            lines = prepare_corpus(args.corpus, args.output, options, args.overwrite)
     except (ValueError, OSError) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 1

@@ -15,6 +15,7 @@ from zlib import crc32
 import numpy as np
 from tqdm import tqdm
 
+from espnet_blankskip.children import end_with_parent, sensible_processes
 from espnet_blankskip.corpora.acoustics import as_recorded
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.sentences import draw_sentence
@@ -93,11 +94,12 @@ def say(prompt: Prompt) -> np.ndarray:
 @contextmanager
 def workers(nj: int) -> Iterator[Callable]:
     """A ``map`` that works with ``nj`` processes and keeps the order."""
+    nj = sensible_processes(nj, BATCH)
     if nj == 1:
         yield map
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(nj, mp_context=context) as pool:
+    with ProcessPoolExecutor(nj, context, initializer=end_with_parent) as pool:
         yield lambda function, items: pool.map(function, items, chunksize=8)
 
 

@@ -14,6 +14,8 @@ from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.evaluation.scoring import score_texts
 from espnet_blankskip.terminal import ProgressBar
 
+#: Fewer do not give a median of times to rely on.
+MIN_REPEATS = 7
 Recognizer = Callable[[np.ndarray], Recognition]
 Pass = Dict[str, List[Recognition]]
 

@@ -23,6 +23,7 @@ from espnet_blankskip.evaluation.illustrations import (
     sweep_picture,
 )
 from espnet_blankskip.evaluation.measure import (
+    MIN_REPEATS,
     Accuracy,
     LoadedUtterance,
     Speed,
@@ -41,10 +42,10 @@ from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.kaldi.lists import count_lines, read_table
 from espnet_blankskip.kaldi.recordings import read_recordings
 from espnet_blankskip.kaldi.utterances import DROPPED
+from espnet_blankskip.kaldi.whole_file import try_to_write
 from espnet_blankskip.terminal import log
 
 THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99, 0.999)
-MIN_REPEATS = 7
 
 
 def get_parser() -> CommandParser:
@@ -157,6 +158,7 @@ def make_report(args: argparse.Namespace, command: str) -> None:
             f"--timing_repeats {args.timing_repeats} must be at least {MIN_REPEATS}: "
             "fewer do not give a median to rely on"
         )
+    try_to_write(args.asr_exp / "RESULTS.md")
     torch.set_num_threads(args.num_threads)
     log(f"Report: loading {args.asr_exp / args.asr_model_file}")
     speech2text = BlankSkipSpeech2Text(
@@ -201,9 +203,9 @@ def make_report(args: argparse.Namespace, command: str) -> None:
     section = section_text(
         args, command, speech2text, utterances, lost, compared.timed, table, pictures
     )
-    write_section(args.asr_exp / "RESULTS.md", args.test_set, section)
     title = set_title(args.test_set, args.dumpdir / args.feats_type / args.test_set)
     print(f"\n{args.asr_exp.name}, {title}\n\n{table}\n", flush=True)
+    write_section(args.asr_exp / "RESULTS.md", args.test_set, section)
     log(f"Report: written to {args.asr_exp / 'RESULTS.md'}")
     for path, _ in pictures:
         log(f"Report: picture {path}")

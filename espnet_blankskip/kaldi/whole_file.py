@@ -1,5 +1,6 @@
 """Files that are written whole or not at all."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -23,6 +24,27 @@ def write_whole(path: Path, text: str) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def try_to_write(path: Path) -> None:
+    """Find out early whether a file can be written; nothing is left of the try.
+
+    Raises:
+        OSError: It cannot.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if any(folder.exists() and not folder.is_dir() for folder in path.parents):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    new = [folder for folder in path.parents if not folder.exists()]
+    partial = path.with_name(partial_name(path.name))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(b"\n")
+    finally:
+        partial.unlink(missing_ok=True)
+        for folder in filter(Path.is_dir, new):
+            folder.rmdir()
 
 
 def partial_name(name: str) -> str:

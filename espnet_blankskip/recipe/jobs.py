@@ -69,6 +69,14 @@ class Backend(Protocol):
             watch: Called every moment, to move a progress bar.
         """
 
+    def sensible_jobs(self, asked: int, items: int) -> int:
+        """How many jobs to divide a work into.
+
+        Args:
+            asked: What the user asks for.
+            items: Pieces of work.
+        """
+
     def stop_leftovers(self, log: Path) -> None:
         """Stop jobs that an earlier, killed call has left behind.
 

@@ -1,16 +1,24 @@
-"""What the stages of a call need beside ESPnet, found missing before the first of them.
+"""What would end a later stage, found before the first one.
 
 Scoring is jiwer's, so that sclite is not needed outside of an ESPnet tree.
 """
 
 import argparse
 import importlib.util
-from typing import Dict, Iterable, Tuple
+import subprocess
+from pathlib import Path
+from typing import Collection, Dict, Tuple
 
 import yaml
 
+from espnet_blankskip.children import run_program
+from espnet_blankskip.decoding.decode_config import read_decode_config
+from espnet_blankskip.recipe.backends.local import Local
+from espnet_blankskip.recipe.decoder_choice import OWN_DECODER, decoder_module
 from espnet_blankskip.recipe.failed_stage import StageError
+from espnet_blankskip.recipe.recipe_run import RecipeRun
 
+SCRIPT = Path("local/data.sh")
 #: Packages that a stage imports.
 PACKAGES: Dict[int, Tuple[str, ...]] = {
     11: ("tensorboard",),
@@ -18,16 +26,71 @@ PACKAGES: Dict[int, Tuple[str, ...]] = {
 }
 
 
-def check_packages(options: argparse.Namespace, stages: Iterable[int]) -> None:
-    """Refuse to begin when a later stage would end for want of a package.
+def check_stages(run: RecipeRun, stages: Collection[int]) -> None:
+    """Refuse to begin when a later stage would end for want of something.
 
     Args:
-        options: Parsed options.
+        run: The call.
         stages: Numbers of the stages that will run.
 
     Raises:
-        StageError: Names the stage, the package and how to install it.
+        StageError: Names the stage or the option, and the remedy.
     """
+    check_packages(run.options, stages)
+    if 1 in stages and not SCRIPT.is_file():
+        raise StageError(f"stage 1: {SCRIPT} is missing: call run.sh in its own folder")
+    if 12 in stages:
+        check_decode_configs(run)
+    backend = run.options.backends["cuda_cmd"]
+    if isinstance(backend, Local):
+        if 11 in stages:
+            need_gpus(f"stage 11: --ngpu {run.options.ngpu}", run.options.ngpu)
+        if 12 in stages and run.options.gpu_inference:
+            need_gpus("stage 12: --gpu_inference true", 1)
+    # ESPnet itself finds out at once where the training is what comes first.
+    if {10, 11}.intersection(stages) and min(stages) < 10:
+        check_training_options(run)
+
+
+def check_decode_configs(run: RecipeRun) -> None:
+    """Refuse decode configurations of ours with options that there are not."""
+    for decoding in run.layout.decodings:
+        if decoder_module(run, decoding) == OWN_DECODER and decoding.config:
+            try:
+                read_decode_config(decoding.config)
+            except ValueError as error:
+                raise StageError(f"--inference_config {error}") from None
+
+
+def need_gpus(what: str, count: int) -> None:
+    """Refuse more GPUs than there are."""
+    if count > 0:
+        import torch
+
+        found = torch.cuda.device_count()
+        if found < count:
+            raise StageError(f"{what}, but {found} GPU(s) were found")
+
+
+def check_training_options(run: RecipeRun) -> None:
+    """Refuse options of the training that ESPnet does not know."""
+    command = run.module(
+        "espnet_blankskip.recipe.training_options", *run.model_arguments()
+    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    try:
+        done = run_program(command, text=True, **quiet)
+    except OSError as error:
+        raise StageError(f"--python {command[0]}: {error.strerror}") from None
+    lines = done.stderr.strip().splitlines()
+    if done.returncode == 2 and lines:
+        raise StageError(
+            f"--asr_config {run.options.asr_config}, --asr_args: {lines[-1]}"
+        )
+
+
+def check_packages(options: argparse.Namespace, stages: Collection[int]) -> None:
+    """Refuse to begin when a later stage would end for want of a package."""
     for number in stages:
         for package in PACKAGES.get(number, ()):
             if package == "tensorboard" and not uses_tensorboard(options):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Dict, Iterable, List
 
 from espnet_blankskip.recipe.failed_stage import StageError
+from espnet_blankskip.recipe.jobs import Backend
 from espnet_blankskip.recipe.layout import Layout
 from espnet_blankskip.recipe.markers import Facts, changed, content, write_marker
 from espnet_blankskip.terminal import log
@@ -26,16 +27,25 @@ class RecipeRun:
         """Command that runs a Python module with the plugin registered."""
         return [*self.options.python, "-m", name, *map(str, arguments)]
 
-    def is_done(self, number: int, marker: Path, facts: Facts, where: Path) -> bool:
+    def is_done(
+        self,
+        number: int,
+        marker: Path,
+        facts: Facts,
+        where: Path,
+        replaced_whole: bool = False,
+    ) -> bool:
         """Whether ``--reuse true`` may leave this piece of work alone.
 
         A marker that does not match is removed, so that work which is interrupted
-        from here on is not taken for done by a later call.
+        from here on is not taken for done by a later call. Where the old result is
+        ``replaced_whole`` by the new one, it keeps its marker until then.
         """
         if self.options.reuse and changed(marker, facts) == []:
             log(f"Stage {number}: done already ({where})")
             return True
-        marker.unlink(missing_ok=True)
+        if not replaced_whole:
+            marker.unlink(missing_ok=True)
         return False
 
     def mark_done(self, marker: Path, facts: Facts) -> None:
@@ -58,6 +68,16 @@ class RecipeRun:
             self.need(number, [folder / "wav.scp", folder / "text"], before)
             if (folder / "wav.scp").stat().st_size == 0:
                 raise StageError(f"stage {number}: {folder} has no utterances left")
+
+    def sensible_jobs(
+        self, number: int, option: str, backend: Backend, items: int
+    ) -> int:
+        """How many jobs to divide a stage's work into; said where it is fewer."""
+        asked = getattr(self.options, option)
+        jobs = backend.sensible_jobs(asked, items)
+        if jobs < min(asked, items):
+            log(f"Stage {number}: --{option} {asked}: {jobs} jobs for this machine")
+        return jobs
 
     def need_space(self, number: int) -> None:
         """Refuse to begin a stage on a full disk.

@@ -8,7 +8,9 @@ import warnings
 from multiprocessing.connection import Connection, wait
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
+from espnet_blankskip.children import end_with_parent, sensible_processes
 from espnet_blankskip.kaldi.utterances import Utterance
+from espnet_blankskip.terminal import one_line, typed_line
 from espnet_blankskip.transcripts.decoder import Decoder, say_warnings_to
 from espnet_blankskip.transcripts.records import Outcome
 
@@ -41,7 +43,7 @@ def decode_in_processes(
     workers: List[_Worker] = []
     said: set = set()
     try:
-        for _ in range(min(jobs, len(waiting))):
+        for _ in range(sensible_processes(jobs, len(waiting))):
             workers.append(_Worker(model, options))
         while workers:
             ready = wait([worker.pipe for worker in workers])
@@ -98,7 +100,12 @@ class _Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, model, options), daemon=True
         )
-        self._process.start()
+        # Ctrl-C is the parent's alone, also while a process is still being set up.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # so that the end of the process is the end of the pipe
 
     def give(self, utterance: Utterance) -> None:
@@ -118,24 +125,30 @@ class _Worker:
 
     def stop(self) -> None:
         """End the process."""
-        self.pipe.close()
         self._process.terminate()
         self._process.join()
+        self.pipe.close()
 
 
 def _serve(pipe: Connection, model: str, options: Dict[str, Any]) -> None:
     """Decode whatever comes through the pipe until it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    end_with_parent()
     warnings.filterwarnings("ignore", category=FutureWarning)  # inside ESPnet
-    say_warnings_to(lambda message: pipe.send((_WARNING, message)))
+    with contextlib.suppress(EOFError, OSError):  # nobody listens any more
+        say_warnings_to(lambda message: pipe.send((_WARNING, message)))
+        decoder = _load(pipe, model, options)
+        if decoder is not None:
+            pipe.send((_READY, None))
+            while True:
+                pipe.send((_DONE, decoder(pipe.recv())))
+
+
+def _load(pipe: Connection, model: str, options: Dict[str, Any]) -> Optional[Decoder]:
+    """Load the model, or say in one line why it cannot be."""
     try:
-        decoder = Decoder(model, options, threads=1)
+        return Decoder(model, options, threads=1)
     except (ValueError, OSError) as error:
-        pipe.send((_REFUSED, str(error)))
-        return
-    pipe.send((_READY, None))
-    try:
-        while True:
-            pipe.send((_DONE, decoder(pipe.recv())))
-    except (EOFError, OSError):
-        pass  # nobody listens any more
+        pipe.send((_REFUSED, one_line(error)))
+    except Exception as error:  # of any library below, and no less the user's to read
+        pipe.send((_REFUSED, typed_line(error)))
+    return None

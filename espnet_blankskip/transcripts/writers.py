@@ -1,5 +1,6 @@
 """The formats of ``blankskip transcribe``, and how each one is continued."""
 
+import contextlib
 import errno
 import json
 import os
@@ -72,7 +73,8 @@ def open_writer(
 
     Args:
         name: One of `FORMATS`.
-        output: File, or folder for several files; None is standard output.
+        output: File, or folder for several files; None is standard output. A pipe or
+            device takes what standard output would.
         utterances: All that were asked for.
         restart: Write everything anew, instead of only what is missing.
 
@@ -87,14 +89,24 @@ def open_writer(
     if name in _SUBTITLES:
         return _subtitle_writer(name, output, utterances, restart)
     write_line = _text_line if name == "text" else _json_line
-    if output is None:
-        return StreamWriter(write_line, sys.stdout)
+    if output is None or is_stream(output):
+        return StreamWriter(write_line, _stream(output))
     if Path(output).is_dir():
         raise ValueError(
             f"--output {output} is a folder; --format {name} writes a file"
         )
     read_id = _text_id if name == "text" else _json_id
     return LineWriter(Path(output), write_line, read_id, restart)
+
+
+def is_stream(output: str) -> bool:
+    """Whether an output is a pipe or device, such as /dev/null: nothing is in it."""
+    path = Path(output)
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def _stream(output: Optional[str]) -> TextIO:
+    return sys.stdout if output is None else open(output, "w", encoding="utf-8")
 
 
 class StreamWriter(Writer):
@@ -106,7 +118,13 @@ class StreamWriter(Writer):
 
     def write(self, record: Record) -> None:
         self._stream.write(self._write_line(record) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.flush()
+        except OSError:
+            # What is left in the buffer goes nowhere, or the exit would complain too.
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            raise
 
 
 class LineWriter(Writer):
@@ -201,12 +219,12 @@ def _subtitle_writer(
     name: str, output: Optional[str], utterances: Sequence[Utterance], restart: bool
 ) -> Writer:
     make = _SUBTITLES[name]
-    if output is None:
+    if output is None or is_stream(output):
         if len(utterances) > 1:
             raise ValueError(f"--format {name} of several files needs --output DIR")
         return StreamWriter(
             lambda r: make([SimpleNamespace(**w) for w in r["words"]]).rstrip("\n"),
-            sys.stdout,
+            _stream(output),
         )
     target = Path(output)
     if target.suffix == f".{name}" and not target.is_dir():

@@ -4,9 +4,7 @@ What comes out is the same for all: the config as plain values, the file with th
 weights, and where the tokenizer and statistics lie. Nothing of it is executed.
 """
 
-import atexit
 import re
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Optional
@@ -15,8 +13,11 @@ import yaml
 
 from espnet_blankskip.checkpoint.espnet3_config import with_tokenizer
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
+from espnet_blankskip.checkpoint.statistics import OPTION as STATISTICS
+from espnet_blankskip.checkpoint.statistics import write_statistics
+from espnet_blankskip.temporary import folder_until_exit
 from espnet_blankskip.terminal import one_line
-from espnet_blankskip.zoo.assets import find_assets
+from espnet_blankskip.zoo.assets import find_assets, set_asset
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.requirements import check_plugin_version
 from espnet_blankskip.zoo.unpacking import unpack_zip
@@ -91,7 +92,7 @@ def open_checkpoint(source: str, model_file: Optional[str] = None) -> Checkpoint
             f"{source}: not a checkpoint (a .zip, a folder, an experiment folder or "
             "its .pth or .ckpt file)"
         )
-    root = _temporary_folder()
+    root = folder_until_exit("zip")  # a tokenizer is read long after its model
     unpack_zip(path, root)
     metas = sorted(root.rglob("meta.yaml"), key=lambda p: len(p.parts))
     if metas:
@@ -100,6 +101,15 @@ def open_checkpoint(source: str, model_file: Optional[str] = None) -> Checkpoint
     if not configs:
         raise CheckpointError(f"{source}: it holds neither meta.yaml nor config.yaml")
     return _open_experiment(source, configs[0].parent, None, kind or "zip", root)
+
+
+def supply_statistics(checkpoint: Checkpoint, state) -> None:
+    """Write the statistics that its weights hold into the file that it lacks."""
+    name = Path(checkpoint.missing.pop(STATISTICS)).name
+    path = folder_until_exit("statistics") / name
+    write_statistics(state, path)
+    checkpoint.assets[STATISTICS] = path
+    set_asset(checkpoint.config, STATISTICS, str(path))
 
 
 def fetch_tag(tag: str) -> Path:
@@ -160,13 +170,6 @@ def _check_nesting(path: Path, text: bytes, loader) -> None:
             depth -= 1
         if depth > MAX_NESTING:
             raise CheckpointError(f"{path}: refused, nested too deep for a config")
-
-
-def _temporary_folder() -> Path:
-    folder = tempfile.TemporaryDirectory(prefix="blankskip_")
-    # A tokenizer may be read long after its model was built.
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
 
 
 def _open_packed(source: str, kind: str, root: Path, meta_file: Path) -> Checkpoint:

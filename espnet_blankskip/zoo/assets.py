@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
+from espnet_blankskip.checkpoint.assets import find_asset
 from espnet_blankskip.zoo.errors import CheckpointError
 
 # options of ESPnet's config that hold a path; a dot goes one level down
@@ -20,9 +21,8 @@ def find_assets(
 ) -> Tuple[Dict[str, Path], Dict[str, str]]:
     """Find the files a config names, and make their paths in it absolute.
 
-    ESPnet writes paths relative to the folder that it ran in. An experiment may be
-    looked at from anywhere, so they are looked for from each folder above the config,
-    from the current folder, and beside the config.
+    An archive has them where it says, or beside the config; for an experiment see
+    ``find_asset``.
 
     Args:
         config: values of the config; changed in place.
@@ -81,13 +81,7 @@ def _check_inside(source: str, option: str, value: str, root: Path) -> None:
 
 
 def _find(value: str, config_file: Path, root: Optional[Path]) -> Optional[Path]:
-    if root is not None:
-        places = [root / value]
-    elif os.path.isabs(value):
-        places = [Path(value)]
-    else:
-        folders = config_file.absolute().parents
-        places = [folder / value for folder in folders] + [Path(value)]
-    # an experiment that was moved as one folder
-    places.append(config_file.parent / Path(value).name)
+    if root is None:
+        return find_asset(value, config_file)
+    places = (root / value, config_file.parent / Path(value).name)
     return next((p.absolute() for p in places if p.is_file()), None)

@@ -16,6 +16,8 @@ from tqdm import tqdm
 
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
 from espnet_blankskip.decoding.time_stamps import shortest_input
+from espnet_blankskip.locks import locked
+from espnet_blankskip.temporary import vanishing
 from espnet_blankskip.version import __version__
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.assets import set_asset
@@ -41,7 +43,7 @@ from espnet_blankskip.zoo.model_loading import (
     load_checkpoint,
 )
 from espnet_blankskip.zoo.sound import FitSound, read_sound
-from espnet_blankskip.zoo.weights import HEAD, read_weights
+from espnet_blankskip.zoo.weights import HEAD, read_weights, write_weights
 from espnet_blankskip.zoo.weights_file import plain_name
 
 HEAD_BIAS = "ctc.ctc_lo.bias"
@@ -65,7 +67,13 @@ def convert_checkpoint(
         CheckpointError: the source cannot be loaded or cannot skip, an option does
             not fit it, or the result is not the same model. ``target`` is then left
             as it was.
+        OSError: it cannot be written; ``target`` is then left as it was.
     """
+    with locked(Path(target), "blankskip convert"):
+        return _convert(source, target, options)
+
+
+def _convert(source: str, target: str, options: ConversionOptions) -> Dict[str, Any]:
     folder = Path(target)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CheckpointError(f"{target}: exists already; give a new folder")
@@ -86,9 +94,8 @@ def convert_checkpoint(
     trained = {n for n in found.interctc_layers + found.gate_layers}
     new_state, fits = _fit(model, plan, state, sound, trained)
 
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with vanishing(folder.with_name(folder.name + ".part")) as part:
+        shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         _write_experiment(part, target, checkpoint, plan, new_state)
         converted = load_checkpoint(str(part))[0]
@@ -111,8 +118,6 @@ def convert_checkpoint(
         if folder.exists():
             folder.rmdir()
         part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return report
 
 
@@ -248,7 +253,7 @@ def _write_experiment(
     config["output_dir"] = target
     text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     (part / "config.yaml").write_text(text, encoding="utf-8")
-    torch.save(state, part / plain_name(checkpoint.model_file))
+    write_weights(state, part / plain_name(checkpoint.model_file))
 
 
 def _measure(model, converted, checkpoint, state, sound: FitSound) -> Dict[str, Any]:

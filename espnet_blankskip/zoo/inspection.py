@@ -7,9 +7,11 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import torch
 
 from espnet_blankskip.checkpoint.s2t_ctc_building import is_s2t_ctc
+from espnet_blankskip.checkpoint.statistics import OPTION as STATISTICS
+from espnet_blankskip.checkpoint.statistics import has_statistics
 from espnet_blankskip.gate_options import GateOptions
 from espnet_blankskip.zoo import support
-from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
+from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint, supply_statistics
 from espnet_blankskip.zoo.cost import UTTERANCE_FRAMES, encoder_cost, speed_ups
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.weights import (
@@ -102,12 +104,16 @@ def look_inside(
 ) -> Inspection:
     """As ``inspect_checkpoint``, for a checkpoint that is already open.
 
+    Statistics of features whose file is gone are given to it from its weights.
+
     Args:
         state: its weights, where they are already read.
     """
     config = checkpoint.config
     if state is None:
         state = read_weights(checkpoint.model_file)
+    if STATISTICS in checkpoint.missing and has_statistics(state):
+        supply_statistics(checkpoint, state)
     options = support.encoder_options(config)
     model_conf = config.get("model_conf") or {}
     reasons = support.obstacles(checkpoint, state)

@@ -8,13 +8,15 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
 from typing import List, Optional
 
-import torch
 import yaml
 
+from espnet_blankskip.children import run_program
+from espnet_blankskip.locks import locked
+from espnet_blankskip.temporary import temporary_folder, vanishing
 from espnet_blankskip.upstream import PACK_MODULE
 from espnet_blankskip.zoo.archive import Checkpoint, open_checkpoint
 from espnet_blankskip.zoo.assets import set_asset
@@ -27,8 +29,11 @@ from espnet_blankskip.zoo.requirements import (
     plugin_requirement,
     require_plugin,
 )
-from espnet_blankskip.zoo.weights import read_weights
+from espnet_blankskip.zoo.weights import read_weights, write_weights
 from espnet_blankskip.zoo.weights_file import plain_name
+
+#: Of files in a zip; some tools date everything 1970.
+_ZIP_YEARS = (1980, 2107)
 
 
 def pack_checkpoint(
@@ -59,8 +64,7 @@ def pack_checkpoint(
     found = look_inside(checkpoint)
     check_loadable(checkpoint, found)
     table = _find_results(checkpoint, results)
-    with tempfile.TemporaryDirectory(prefix="blankskip_pack_") as folder:
-        stage = Path(folder)
+    with locked(zip_file, "blankskip pack"), temporary_folder("pack") as stage:
         where = Path("exp") / _name_of(checkpoint, zip_file)
         extras = _lay_out(stage, where, checkpoint, found, table, zip_file.name)
         packed = _run_espnet_pack(
@@ -108,7 +112,7 @@ def _lay_out(
     if plain_name(weights) == weights.name:
         _link(weights, stage / where / weights.name)
     else:  # what Lightning needs to go on training is no use to others
-        torch.save(read_weights(weights), stage / where / plain_name(weights))
+        write_weights(read_weights(weights), stage / where / plain_name(weights))
     for option, path in checkpoint.assets.items():
         # ESPnet replaces every value that is a name in the zip when it unpacks.
         name = str(where / path.name)
@@ -135,7 +139,10 @@ def _lay_out(
 
 def _link(source: Path, target: Path) -> None:
     """Give a large file a second name, or copy it where that cannot be."""
+    dated = time.gmtime(source.stat().st_mtime).tm_year
     try:
+        if not _ZIP_YEARS[0] <= dated <= _ZIP_YEARS[1]:
+            raise OSError("its date does not fit into a zip, that of a copy does")
         os.link(source.resolve(), target)
     except OSError:
         shutil.copyfile(source, target)
@@ -150,7 +157,8 @@ def _run_espnet_pack(
     for name in extras:
         command += ["--option", name]
     command += ["--outpath", "packed.zip"]
-    done = subprocess.run(command, cwd=stage, capture_output=True, text=True)
+    pipe = subprocess.PIPE
+    done = run_program(command, cwd=stage, stdout=pipe, stderr=pipe, text=True)
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise CheckpointError(f"{PACK_MODULE} failed: {last[0]}")
@@ -159,9 +167,6 @@ def _run_espnet_pack(
 
 def _put_in_place(packed: Path, zip_file: Path) -> None:
     zip_file.parent.mkdir(parents=True, exist_ok=True)
-    part = zip_file.with_name(f".{zip_file.name}.part")
-    try:
+    with vanishing(zip_file.with_name(f".{zip_file.name}.part")) as part:
         shutil.copyfile(packed, part)
         os.replace(part, zip_file)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Read a checkpoint's weights, and nothing but weights; tell what they are."""
+"""Read and write weights, and nothing but weights; tell what they are."""
 
 import re
 from pathlib import Path
@@ -20,18 +20,29 @@ def read_weights(model_file: Path) -> Dict[str, torch.Tensor]:
     """Read a state dict with ``weights_only=True``.
 
     Raises:
-        CheckpointError: the file is damaged, would run code, or is no state dict.
+        CheckpointError: it is something else; says what, and the remedy.
     """
     try:
         return read_state_dict(model_file, weights_only=True)
     except (ValueError, FileNotFoundError) as error:
-        line = str(error)
-        if "WeightsUnpickler" in line or "Weights only load failed" in line:
-            line = (
-                f"{model_file}: refused, it holds more than weights (a pickle that "
-                "would run code when loaded)"
-            )
-        raise CheckpointError(line.replace("--asr_model_file ", "")) from None
+        line = str(error).replace("--asr_model_file ", "")
+        raise CheckpointError(line) from None
+
+
+def write_weights(state: Dict[str, torch.Tensor], model_file: Path) -> None:
+    """Write a state dict.
+
+    Raises:
+        OSError: there is no room, or no right to.
+    """
+    try:
+        with open(model_file, "wb") as stream:
+            torch.save(state, stream)
+    except RuntimeError as error:  # from torch's zip, which the fault left unfinished
+        if isinstance(error.__context__, OSError):
+            cause = error.__context__
+            raise OSError(cause.errno, cause.strerror, str(model_file)) from None
+        raise
 
 
 def count_parameters(state: Dict[str, torch.Tensor]) -> Dict[str, int]:

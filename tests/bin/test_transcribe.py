@@ -358,7 +358,8 @@ def test_a_full_disk_is_one_line_and_the_rest_comes_later(
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     assert main(args) == 0
     whole = output.read_bytes()
-    room = sum(map(len, whole.splitlines(keepends=True)[:2])) + 20
+    room = sum(map(len, whole.splitlines(keepends=True)[:4])) + 20
+    assert room > next(tmp_path.glob(".*.made_of.json")).stat().st_size
     output.unlink()
     capsys.readouterr()
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, old[1]))
@@ -368,8 +369,8 @@ def test_a_full_disk_is_one_line_and_the_rest_comes_later(
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and "cannot write the output: " in lines[0]
-    assert "2 of 5 are done" in lines[0]
-    assert output.read_bytes() == b"".join(whole.splitlines(keepends=True)[:2])
+    assert "4 of 5 are done" in lines[0]
+    assert output.read_bytes() == b"".join(whole.splitlines(keepends=True)[:4])
     assert main(args) == 0
     assert output.read_bytes() == whole
 
@@ -418,6 +419,7 @@ def test_a_wrong_model_leaves_the_output_alone(audio, tmp_path):
     args = ["transcribe", "--model", "no/where/x", "--output", str(output)]
     assert main([*args, "--overwrite", str(audio)]) == 2
     assert output.read_text() == "n0\told\n"
+    assert list(tmp_path.glob(".*")) == []
 
 
 def test_real_recordings_of_other_rates_and_formats(model, capsys):
@@ -432,3 +434,146 @@ def test_real_recordings_of_other_rates_and_formats(model, capsys):
     for row in rows:
         sound = soundfile.info(row["path"])
         assert row["seconds"] == pytest.approx(sound.duration, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["text", "jsonl", "srt", "espnet"])
+def test_another_file_of_the_same_name_is_not_taken_for_done(
+    name, model, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for i, folder in enumerate(("r1", "r2")):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "talk.wav", noise(1, seed=i), RATE)
+    args = ["transcribe", "--model", model, "--format", name, "--output", "out"]
+    assert main([*args, "r1/talk.wav"]) == 0
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    capsys.readouterr()
+    assert main([*args, "r2/talk.wav"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"has 'talk' of {tmp_path}/r1/talk.wav, not of {tmp_path}/r2/" in line
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    assert main([*args, "r1/../r1/talk.wav"]) == 0
+    assert "1 of 1 are there already" in capsys.readouterr().err
+    assert main([*args, "r2/talk.wav", "--overwrite"]) == 0
+    assert "transcribed 1 of 1" in capsys.readouterr().err
+    assert main([*args, "r2/talk.wav"]) == 0
+    assert "1 of 1 are there already" in capsys.readouterr().err
+
+
+def test_going_on_with_other_options_is_said(model, audio, tmp_path, capsys):
+    output = tmp_path / "out.txt"
+    args = ["transcribe", "--model", model, "--output", str(output)]
+    assert main([*args, "--beam", "2", str(audio / "n0.wav")]) == 0
+    capsys.readouterr()
+    assert main([*args, "--nbest", "2", "--beam", "4", str(audio)]) == 0
+    line, *_ = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "was begun with other options, which what is there keeps: "
+        "beam_size 2, now 4; nbest not given, now 2"
+    )
+    hidden = next(tmp_path.glob(".*.made_of.json"))
+    hidden.unlink()
+    assert main([*args, str(audio)]) == 0
+    assert "5 of these names is not on record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["audio.wav", "list.scp", "link"])
+@pytest.mark.parametrize("options", [[], ["--overwrite"]])
+def test_an_output_is_never_an_input(name, options, model, tmp_path, capsys):
+    soundfile.write(tmp_path / "audio.wav", noise(1), RATE)
+    (tmp_path / "list.scp").write_text(f"a {tmp_path}/audio.wav\n")
+    (tmp_path / "link").symlink_to(tmp_path / "audio.wav")
+    before = [(p, p.read_bytes()) for p in sorted(tmp_path.iterdir())]
+    args = ["transcribe", "--model", model, str(tmp_path / "list.scp")]
+    assert main([*args, "--output", str(tmp_path / name), *options]) == 2
+    assert "is one of the inputs: " in capsys.readouterr().err
+    assert [(p, p.read_bytes()) for p in sorted(tmp_path.iterdir())] == before
+
+
+def test_two_calls_do_not_write_to_one_output(model, tmp_path):
+    soundfile.write(tmp_path / "a.wav", noise(25), RATE)
+    scp, output = tmp_path / "wav.scp", tmp_path / "out.txt"
+    scp.write_text("".join(f"u{i:03} {tmp_path}/a.wav\n" for i in range(400)))
+    first = command("transcribe", "--model", model, "--output", output, scp)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".*.lock")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    second = command("transcribe", "--model", model, "--output", output, scp)
+    stdout, stderr = second.communicate()
+    assert second.returncode != 0 and first.poll() is None
+    (line,) = stderr.splitlines()
+    who = f"{output} is in use by blankskip transcribe (process {first.pid} on "
+    assert who in line
+    first.kill()
+    first.communicate()
+    args = ["transcribe", "--model", model, "--output", output, tmp_path / "a.wav"]
+    assert main(list(map(str, args))) == 0
+    ids = [line.split("\t")[0] for line in output.read_text().splitlines()]
+    assert len(ids) == len(set(ids)) and ids[-1] == "a"
+
+
+def test_devices_and_pipes_take_what_standard_output_would(
+    model, audio, tmp_path, capsys
+):
+    args = ["transcribe", "--model", model, str(audio / "n0.wav")]
+    assert main(args) == 0
+    printed = capsys.readouterr().out
+    os.mkfifo(tmp_path / "pipe")
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
+    for output in ("/dev/null", str(tmp_path / "pipe")):
+        assert main([*args, "--output", output]) == 0
+    assert reader.communicate()[0].decode() == printed
+    for full in (["--output", "/dev/full"], []):
+        done = subprocess.run(
+            [sys.executable, "-m", "espnet_blankskip.bin.blankskip", *args, *full],
+            stdout=open("/dev/full", "w"),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        line = done.stderr.splitlines()[-1]
+        assert "No space left on device; 0 of 1 are done" in line
+        assert "Exception" not in done.stderr
+        assert done.returncode == 1
+    assert list(tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_decoding_processes_end_with_a_call_that_is_stopped(how, model, tmp_path):
+    """While they load, and in one line; they are seconds from asking for work."""
+    soundfile.write(tmp_path / "a.wav", noise(1), RATE)
+    scp = tmp_path / "wav.scp"
+    scp.write_text("".join(f"u{i} {tmp_path}/a.wav\n" for i in range(9)))
+    call = command(
+        *("transcribe", "--model", model, "--jobs", 2, scp), start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        workers = workers_of(call.pid)
+        # multiprocessing's own first steps complain of a parent that is gone
+        if len(workers) == 2 and min(map(cpu_time, workers)) > 50:
+            break
+        time.sleep(0.01)
+    if how == signal.SIGINT:  # of a terminal, which all of its processes get
+        os.killpg(call.pid, how)
+        assert call.wait() == 130
+    else:
+        call.kill()
+    stdout, stderr = call.communicate()  # until they have closed theirs
+    assert not [w for w in workers if Path(f"/proc/{w}").exists() and w in running()]
+    assert "Traceback" not in stderr
+    assert stdout == ""
+    lines = [line for line in stderr.splitlines() if line.startswith("blankskip")]
+    assert len(lines) == (1 if how == signal.SIGINT else 0)
+
+
+def running():
+    """Processes that are no zombies."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            found.add(int(stat.parent.name))
+    return found

@@ -14,6 +14,7 @@ from tiny_experiment import ENCODER_CONF, write_experiment
 
 from espnet_blankskip.bin import asr_decode, blankskip
 from espnet_blankskip.calibration import frontier
+from espnet_blankskip.locks import locked
 
 RATE = 8000
 FAST = ["--timing-seconds", "0", "--spike-extension", "0"]
@@ -211,6 +212,12 @@ def bad(*options, **files):
         pytest.param(bad("--max-wer-loss", "-1"), "--max-wer-loss", id="loss"),
         pytest.param(bad("--max-utterances", "-1"), "--max-utterances", id="count"),
         pytest.param(bad("--output", "wav.scp"), "is not a folder", id="output"),
+        pytest.param(
+            bad("--output-config", "."), "Is a directory: '.'", id="config-is-folder"
+        ),
+        pytest.param(
+            bad("--output-config", "wav.scp/x.yaml"), "wav.scp", id="config-in-file"
+        ),
     ],
 )
 def test_bad_input_is_one_line(
@@ -246,3 +253,48 @@ def test_checkpoint_without_a_gate_is_refused(data, tmp_path, capsys, options, m
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**config, **options}))
     assert calibrate(tmp_path, "--data", data / "wav.scp") == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_cannot_be_written_is_found_before_anything_is_measured(
+    own, data, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        "espnet_blankskip.calibration.sweep.measure",
+        lambda *_: pytest.fail("measured in vain"),
+    )
+    (tmp_path / "out/points.json").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*"))
+    for output in (tmp_path / "out", "/proc/out"):
+        args = ["--data", data / "wav.scp", "--output", output, *FAST]
+        assert calibrate(own, *args) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("blankskip calibrate: [Errno ")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_disk_that_is_full_at_the_end_costs_no_table(
+    own, data, tmp_path, monkeypatch, capsys
+):
+    """And few repeats or utterances are called few."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("espnet_blankskip.calibration.summary.draw_frontier", full)
+    args = ["--data", data / "wav.scp", "--output", tmp_path / "out", *FAST]
+    assert calibrate(own, *args, "--blank-threshold", "0.6") == 1
+    captured = capsys.readouterr()
+    assert "frames stop at" in captured.out
+    assert "medians of 7 repeats on 1 utterances" in captured.out
+    assert (
+        "Caution: speed was measured on 1 of 3 utterances, too few to tell settings "
+        "apart: give more --timing-seconds." in captured.out
+    )
+    assert "No space left on device" in captured.err.splitlines()[-1]
+
+
+def test_two_calibrations_do_not_write_to_one_folder(own, data, tmp_path, capsys):
+    with locked(tmp_path / "out", "somebody"):
+        args = ["--data", data / "wav.scp", "--output", tmp_path / "out", *FAST]
+        assert calibrate(own, *args) == 1
+    assert "out is in use by somebody (process" in capsys.readouterr().err

@@ -41,6 +41,18 @@ def run_sh(folder: Path, *options) -> subprocess.CompletedProcess:
     )
 
 
+def start_run_sh(folder: Path, *options, **variables) -> subprocess.Popen:
+    """The same without waiting for it to end, with more environment variables."""
+    return subprocess.Popen(
+        ["./run.sh", *map(str, options)],
+        cwd=folder,
+        env={**environment(), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def tone(seconds: float, rate: int = RATE) -> np.ndarray:
     """A quiet 440 Hz tone (samples,)."""
     return 0.1 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)

@@ -1,13 +1,15 @@
-"""Stands in for `python -m espnet_blankskip`: the commands of stages 10 and 12, fast.
+"""Stands in for `python -m espnet_blankskip`: the commands of stages 10 to 13, fast.
 
 Writes what the real commands write, one line per utterance. `DIE_IN` names the job that
-is killed half-way; `LOSE` an utterance that is left out. Every call adds a line to
-`calls`.
+is killed half-way; `LOSE` an utterance that is left out; `HOLD` a file that every
+command waits for, with its process written into `held`. `--refused` is an option that
+the decoder does not know. Every call adds a line to `calls`.
 """
 
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 
@@ -26,6 +28,8 @@ def write(path, lines):
 
 
 def decode(folder, in_place):
+    if "--refused" in sys.argv:
+        sys.exit("asr_decode: no option --refused")
     keys = utterances(values("--key_file")[0])
     partial = folder / ("1best_recog" if in_place else "1best_recog.partial")
     for done in range(len(keys) + 1):
@@ -54,12 +58,20 @@ def aggregate(folder):
 
 
 module = values("-m")[0]
-output = Path(values("--output_dir")[0])
+output = Path([*values("--output_dir"), *values("--asr_exp")][0])
 with open("calls", "a") as calls:
     calls.write(f"{module} {output.name}\n")
+if "HOLD" in os.environ:
+    Path("held").write_text(f"{os.getpid()}\n")
+    while not Path(os.environ["HOLD"]).exists():
+        time.sleep(0.05)
 if module == "espnet2.bin.aggregate_stats_dirs":
     aggregate(output)
-elif module == "espnet2.bin.asr_train":
+elif module == "espnet2.bin.asr_train" and values("--collect_stats"):
     collect(output)
+elif module == "espnet2.bin.asr_train":
+    (output / "valid.loss.ave.pth").write_text("trained")
+elif module == "espnet_blankskip.evaluation.report":
+    (output / "RESULTS.md").write_text("WER")
 else:
     decode(output, in_place=module == "espnet2.bin.asr_inference")

@@ -106,6 +106,23 @@ def test_a_finished_decoding_is_done_anew_unless_reused(recipe):
     assert not (recipe / "calls").exists()
 
 
+def test_a_refused_option_leaves_the_hypotheses_that_are_there(recipe, capsys):
+    decode = ["--inference_bin", OWN, "--inference_tag", "x"]
+    results = recipe / "exp/asr_train_raw_char/x/test"
+    assert stage(12, *decode) == 0
+    (results / "score_wer").mkdir()  # of stage 13
+    before = {p: p.read_text() for p in results.glob("*") if p.is_file()}
+    assert results / "text" in before
+    assert stage(12, *decode, "--inference_args", "--refused") == 1
+    assert "no option --refused" in capsys.readouterr().err
+    assert {p: p.read_text() for p in results.glob("*") if p.is_file()} == before
+    calls(recipe)
+    assert stage(12, *decode, "--reuse", "true") == 0
+    assert not (recipe / "calls").exists(), "they are what they were, and done"
+    assert stage(12, *decode) == 0
+    assert not (results / "score_wer").exists(), "scores of other hypotheses"
+
+
 def test_a_lost_utterance_is_never_passed_over(recipe, monkeypatch, capsys):
     lost = sorted(read_table(recipe / "dump/raw/test/wav.scp"))[-1]
     monkeypatch.setenv("LOSE", lost)

@@ -11,8 +11,9 @@ from recipe_folder import SETS, make_data
 
 from espnet_blankskip.evaluation.real_time_factor import write_real_time_factor
 from espnet_blankskip.kaldi.lists import read_rows
+from espnet_blankskip.recipe import training_options
 from espnet_blankskip.recipe.__main__ import main
-from espnet_blankskip.recipe.failed_stage import StageError
+from espnet_blankskip.recipe.backends.local import Local
 from espnet_blankskip.recipe.stages import training
 from espnet_blankskip.recipe.training_log import TrainingProgress
 
@@ -108,7 +109,8 @@ def test_a_full_disk_is_one_line(recipe, capsys):
 def test_a_failing_data_script_stops_the_run(recipe, capfd):
     (recipe / "local").mkdir()
     (recipe / "local" / "data.sh").write_text("echo no such corpus: $*\nexit 3\n")
-    assert main([*OPTIONS, "--local_data_opts", "--corpus x"]) == 1
+    data = ["--local_data_opts", "--corpus x", "--stop_stage", "1"]
+    assert main([*OPTIONS, *data]) == 1
     captured = capfd.readouterr()
     assert "no such corpus: --corpus x" in captured.out
     assert "local/data.sh ended with exit code 3" in captured.err
@@ -118,7 +120,7 @@ def test_a_data_script_that_makes_another_set_is_reported(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "local").mkdir()
     (tmp_path / "local" / "data.sh").write_text("mkdir -p data/other\n")
-    assert main(OPTIONS) == 1
+    assert main([*OPTIONS, "--stop_stage", "1"]) == 1
     assert f"made no data/{SETS[0]}" in capfd.readouterr().err
 
 
@@ -242,6 +244,83 @@ def test_real_time_factor_is_decoding_time_over_audio_time(tmp_path):
     assert dict(read_rows(tmp_path / "calculate_rtf.log"))["Latency:"].startswith("375")
 
 
-def test_more_gpus_than_there_are_is_one_line():
-    with pytest.raises(StageError, match="--ngpu 99, but"):
-        training.need_gpus(99)
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--ngpu", "99"], "stage 11: --ngpu 99, but"),
+        (["--gpu_inference", "true"], "stage 12: --gpu_inference true, but 0 GPU(s)"),
+    ],
+)
+def test_gpus_that_are_not_there_are_missed_before_the_first_stage(
+    options, message, recipe, capsys
+):
+    (recipe / "local").mkdir()
+    (recipe / "local/data.sh").write_text("exit 3\n")
+    assert main([*OPTIONS, *options]) == 1
+    captured = capsys.readouterr()
+    assert message in captured.err and captured.out == ""
+
+
+TRAINING = """
+encoder: blankskip_conformer
+encoder_conf:
+  gate_layers: [1]
+  num_blocks: 2
+"""
+
+
+@pytest.mark.parametrize(
+    "yaml, args, message",
+    [
+        ("max_epock: 3\n", "", "unrecognized arguments: max_epock (from train.yaml)"),
+        ("  gate_layer: [1]\n", "", "no option gate_layer; did you mean gate_layers?"),
+        ("optim: adam\noptim_conf: {l: 1}\n", "", "optim_conf: Adam has no option l"),
+        ("", "--max_epock 3", "unrecognized arguments: --max_epock 3"),
+        ("", "--model_conf ctc_wait=1", "did you mean ctc_weight?"),
+        ("", "--encoder blankskip", "--encoder: invalid choice: 'blankskip'"),
+    ],
+)
+def test_options_that_training_refuses_are_found_before_the_first_stage(
+    yaml, args, message, recipe, capsys
+):
+    """In this process, as the program that it is takes ten seconds to begin."""
+    (recipe / "train.yaml").write_text(TRAINING + yaml)
+    found = training_options.main(["--config", "train.yaml", *args.split()])
+    assert found == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    (recipe / "train.yaml").write_text(TRAINING)
+    assert training_options.main(["--config", "train.yaml"]) == 0
+
+
+def test_a_refused_option_of_training_ends_run_sh_before_stage_1(recipe, capsys):
+    (recipe / "local").mkdir()
+    (recipe / "local/data.sh").write_text("exit 3\n")
+    (recipe / "train.yaml").write_text(TRAINING + "max_epock: 3\n")
+    assert main([*OPTIONS, "--asr_config", "train.yaml"]) == 1
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    where = "run.sh: error: --asr_config train.yaml, --asr_args: "
+    assert line.startswith(f"{where}unrecognized arguments: max_epock")
+    assert captured.out == ""
+
+
+def test_a_refused_option_of_decoding_ends_run_sh_before_stage_1(recipe, capsys):
+    (recipe / "local").mkdir()
+    (recipe / "local/data.sh").write_text("exit 3\n")
+    (recipe / "decode.yaml").write_text("mode: skipping\nblank_treshold: 0.9\n")
+    assert main([*OPTIONS, "--inference_config", "decode.yaml"]) == 1
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("run.sh: error: --inference_config decode.yaml: blank_tresh")
+    assert captured.out == ""
+
+
+def test_no_more_jobs_are_started_than_make_sense(recipe, monkeypatch, capsys):
+    monkeypatch.setattr("espnet_blankskip.children.available_cores", lambda: 8)
+    local = Local()
+    assert local.sensible_jobs(50, 999) == 16
+    assert local.sensible_jobs(50, 3) == 3
+    assert local.sensible_jobs(2, 999) == 2
+    monkeypatch.setattr("espnet_blankskip.children.available_cores", lambda: 1)
+    assert local.sensible_jobs(50, 999) == 4

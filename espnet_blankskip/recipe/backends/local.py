@@ -1,22 +1,18 @@
 """Jobs as child processes on this machine: what ``run.pl`` does in an ESPnet tree."""
 
-import ctypes
 import os
 import shlex
-import signal
 import subprocess
-import sys
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, Dict, Optional, Sequence
 
+from espnet_blankskip.children import ChildGroup, sensible_processes
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 
 POLL_SECONDS = 0.2
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_PR_SET_PDEATHSIG = 1
 
 
 class Local:
@@ -38,22 +34,25 @@ class Local:
         waiting = list(array.commands)
         running: Dict[subprocess.Popen, int] = {}
         at_once = self.at_once or len(waiting)
-        with ExitStack() as at_end:
-            at_end.callback(stop, running)
+        with ChildGroup() as group:
             while waiting or running:
                 while waiting and len(running) < at_once:
                     number = waiting.pop(0)
-                    running[start(array, number)] = number
+                    running[start(array, number, group)] = number
                 time.sleep(POLL_SECONDS)
                 watch()
                 for process in [p for p in running if p.poll() is not None]:
                     array.write_status(running.pop(process), process.returncode)
 
+    def sensible_jobs(self, asked: int, items: int) -> int:
+        """See `Backend.sensible_jobs`; they share the cores of this machine."""
+        return sensible_processes(asked, items)
+
     def stop_leftovers(self, log: Path) -> None:
         """See `Backend.stop_leftovers`; jobs on this machine end with their parent."""
 
 
-def start(array: JobArray, number: int) -> subprocess.Popen:
+def start(array: JobArray, number: int, group: ChildGroup) -> subprocess.Popen:
     """Begin one job."""
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     if array.threads is not None:
@@ -63,34 +62,13 @@ def start(array: JobArray, number: int) -> subprocess.Popen:
         log.write(f"# {shlex.join(command)}\n# started {time.ctime()}\n")
         log.flush()
         try:
-            return subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            # A driver that was killed must not leave a training behind, which would
+            # go on writing into the folder that the next call resumes from.
+            return group.start(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment
             )
         except OSError as error:
             raise StageError(f"--python {command[0]}: {error.strerror}") from None
-
-
-def _end_with_parent() -> None:
-    # A driver that was killed must not leave a training behind, which would go on
-    # writing into the folder that the next call resumes from.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def stop(running: Dict[subprocess.Popen, int]) -> None:
-    """Stop what still runs, after an interrupt."""
-    for process in running:
-        process.terminate()
-    for process in running:
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def run_here(what: str, command: Sequence[str], log: Path) -> None:

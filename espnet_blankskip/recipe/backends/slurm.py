@@ -100,6 +100,10 @@ class Slurm:
                         gone = waiting - queued
                     next_look = time.monotonic() + QUEUE_SECONDS
 
+    def sensible_jobs(self, asked: int, items: int) -> int:
+        """See `Backend.sensible_jobs`; Slurm knows what its machines have."""
+        return min(asked, items)
+
     def stop_leftovers(self, log: Path) -> None:
         """See `Backend.stop_leftovers`.
 

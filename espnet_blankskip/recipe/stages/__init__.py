@@ -1,10 +1,14 @@
 """The stages of run.sh, with the numbers of ESPnet's asr.sh."""
 
 import argparse
-from typing import Callable, Dict
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Callable, Dict, List
 
+from espnet_blankskip.locks import locked
+from espnet_blankskip.recipe.layout import DATA
 from espnet_blankskip.recipe.option_list import FIRST_STAGE, LAST_STAGE
-from espnet_blankskip.recipe.preflight import check_packages
+from espnet_blankskip.recipe.preflight import check_stages
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.stages.audio import (
     filter_utterances,
@@ -52,20 +56,36 @@ def why_skipped(number: int, options: argparse.Namespace) -> str:
     return "" if number in STAGES else WITHOUT_LM
 
 
+def outputs(number: int, run: RecipeRun) -> List[Path]:
+    """What a stage writes to, which one call at a time may do."""
+    layout = run.layout
+    results = [layout.results(d, s) for d in layout.decodings for s in layout.test_sets]
+    return {
+        **{1: [DATA], 2: [DATA], 3: [layout.feats], 4: [layout.feats]},
+        **{5: [layout.token_dir], 10: [layout.asr_stats], 11: [layout.asr_exp]},
+        **{12: results, 13: [*results, layout.asr_exp / "RESULTS.md"]},
+        14: [layout.packed],
+    }[number]
+
+
 def run_stages(options: argparse.Namespace) -> None:
     """Run the stages the options ask for.
 
     Raises:
         StageError: A stage cannot go on.
+        InUse: Another call is at the same experiment or data.
     """
     run = RecipeRun(options)
     last = min(options.stop_stage, LAST_STAGE)
     numbers = range(max(options.stage, FIRST_STAGE), last + 1)
-    check_packages(options, [n for n in numbers if not why_skipped(n, options)])
+    check_stages(run, [n for n in numbers if not why_skipped(n, options)])
     for number in numbers:
         reason = why_skipped(number, options)
         if reason:
             log(f"Stage {number}: {reason}")
             continue
         run.need_space(number)
-        STAGES[number](run)
+        with ExitStack() as locks:
+            for path in outputs(number, run):
+                locks.enter_context(locked(path, f"run.sh stage {number}"))
+            STAGES[number](run)

@@ -11,6 +11,7 @@ import soundfile
 import soxr
 
 from espnet_blankskip.audio.reading import BadAudio, soundfile_reads
+from espnet_blankskip.children import sensible_processes
 from espnet_blankskip.kaldi.file_names import file_stem
 from espnet_blankskip.kaldi.lists import (
     read_optional_table,
@@ -53,7 +54,7 @@ def for_all(
     function: Callable, items: List, threads: int, description: str
 ) -> Iterable:
     """Results of a function that spends its time in libsndfile or soxr, in order."""
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(sensible_processes(threads, len(items))) as pool:
         with ProgressBar(description, len(items), unit="utt") as bar:
             for result in pool.map(function, items):
                 bar.update()

@@ -1,5 +1,7 @@
 """Stage 12: hypotheses of every test set, for every decode configuration."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import List
 
@@ -10,6 +12,7 @@ from espnet_blankskip.kaldi.lists import (
     split_rows,
     write_rows,
 )
+from espnet_blankskip.recipe.decoder_choice import OWN_DECODER, decoder_module
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import Backend, Followed, JobArray, run_jobs
 from espnet_blankskip.recipe.layout import Decoding
@@ -24,8 +27,6 @@ from espnet_blankskip.recipe.resuming import (
 from espnet_blankskip.recipe.stages.training import missing_model
 from espnet_blankskip.terminal import ProgressBar, log
 
-OWN_DECODER = "espnet_blankskip.bin.asr_decode"
-ESPNET_DECODER = "espnet2.bin.asr_inference"
 MARKER, STARTED = ".stage12.done", ".stage12.started"
 LOG = "asr_inference.JOB.log"
 
@@ -43,7 +44,7 @@ def decode(run: RecipeRun) -> None:
 
 
 def decode_set(run: RecipeRun, decoding: Decoding, test_set: str) -> None:
-    """Decode one test set."""
+    """Decode one test set; what an earlier call made stays until all is there."""
     options, layout = run.options, run.layout
     folder, data = layout.results(decoding, test_set), layout.dump(test_set)
     decoder = decoder_module(run, decoding)
@@ -57,30 +58,47 @@ def decode_set(run: RecipeRun, decoding: Decoding, test_set: str) -> None:
         "batch_size": options.batch_size,
         "gpu_inference": options.gpu_inference,
     }
-    if run.is_done(12, folder / MARKER, facts, folder):
+    if run.is_done(12, folder / MARKER, facts, folder, replaced_whole=True):
         return
     logdir = folder / "logdir"
     log(f"Stage 12: Decoding with {decoder}: log: {logdir}/asr_inference.*.log")
     utterances = count_lines(data / "wav.scp")
-    nj = min(options.inference_nj, utterances)
     backend = options.backends["cuda_cmd" if options.gpu_inference else "decode_cmd"]
+    nj = run.sensible_jobs(12, "inference_nj", backend, utterances)
     backend.stop_leftovers(logdir / LOG)
-    started = folder / STARTED
+    started = logdir / STARTED
     keep_finished_parts(12, started, {**facts, "inference_nj": nj})
     parts = decode_parts(run, decoding, test_set, backend, nj)
-    merge(folder, [part / "1best_recog" for part in parts])
-    check_each_once("stage 12", folder / "text", data / "wav.scp")
-    # Another call begins anew, perhaps with the audio put right.
-    started.unlink()
-    failed = count_lines(folder / "failed")
+    merged = logdir / "merged"
+    shutil.rmtree(merged, ignore_errors=True)
+    merge(merged, [part / "1best_recog" for part in parts])
+    check_each_once("stage 12", merged / "text", data / "wav.scp")
+    failed = count_lines(merged / "failed")
     if failed == utterances:
-        raise StageError(f"stage 12: no utterance was usable; see {folder / 'failed'}")
+        # Another call begins anew, perhaps with the audio put right.
+        started.unlink()
+        raise StageError(f"stage 12: no utterance was usable; see {merged / 'failed'}")
     if failed:
         log(f"Stage 12: {failed} of {utterances} utterances failed: see {folder}")
+    replace_results(folder, merged)
     speed = write_real_time_factor(logdir, options.fs)
     rtf = f", RTF {speed['rtf']:.4f}" if speed else ""
     log(f"Stage 12: {folder}: {utterances} hypotheses{rtf}")
     run.mark_done(folder / MARKER, facts)
+    started.unlink()
+
+
+def replace_results(folder: Path, merged: Path) -> None:
+    """Put new lists in the place of all that came from old ones, such as scores."""
+    (folder / MARKER).unlink(missing_ok=True)
+    for old in folder.iterdir():
+        if old.is_dir() and old != merged.parent:
+            shutil.rmtree(old)
+        elif not old.is_dir():
+            old.unlink()
+    for new in merged.iterdir():
+        os.replace(new, folder / new.name)
+    merged.rmdir()
 
 
 def decode_parts(
@@ -141,18 +159,6 @@ def decoder_command(
         *("--output_dir", output),
         *(*config, *options.inference_args),
     )
-
-
-def decoder_module(run: RecipeRun, decoding: Decoding) -> str:
-    """The decoder for a configuration: ``mode`` is an option of ours alone."""
-    if run.options.inference_bin != "auto":
-        return run.options.inference_bin
-    if decoding.config is None:
-        return ESPNET_DECODER
-    import yaml
-
-    options = yaml.safe_load(decoding.config.read_text(encoding="utf-8"))
-    return OWN_DECODER if "mode" in options else ESPNET_DECODER
 
 
 def merge(folder: Path, parts: List[Path]) -> None:

@@ -1,15 +1,14 @@
 """Stage 1: local/data.sh makes the data folders."""
 
 import os
-import subprocess
-from pathlib import Path
 
+from espnet_blankskip.children import run_program
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.layout import DATA
+from espnet_blankskip.recipe.preflight import SCRIPT
 from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.terminal import log
 
-SCRIPT = Path("local/data.sh")
 #: ``--corpus own``: the data are there, and the script only checks them.
 OWN = "own"
 
@@ -44,10 +43,9 @@ def prepare_data(run: RecipeRun) -> None:
     if complete and run.is_done(1, marker, facts, DATA):
         return
     marker.unlink(missing_ok=True)
-    if not SCRIPT.is_file():
-        raise StageError(f"stage 1: {SCRIPT} is missing: call run.sh in its own folder")
     log(f"Stage 1: Data preparation for {', '.join(map(str, folders))}")
-    code = subprocess.call(["bash", str(SCRIPT), *options.local_data_opts])
+    command = ["bash", SCRIPT, *options.local_data_opts]
+    code = run_program(command).returncode
     if code != 0:
         raise StageError(f"stage 1: {SCRIPT} ended with exit code {code}, see above")
     for folder in folders:

@@ -1,19 +1,19 @@
 """Stages 13 and 14: error rates, the table, and the packed model."""
 
 import os
-import subprocess
 from typing import Dict
 
+from espnet_blankskip.children import run_program
 from espnet_blankskip.evaluation.results_file import set_title
 from espnet_blankskip.kaldi.lists import count_lines
 from espnet_blankskip.kaldi.utterances import DROPPED
 from espnet_blankskip.kaldi.whole_file import write_whole
 from espnet_blankskip.recipe.backends.local import run_here
+from espnet_blankskip.recipe.decoder_choice import OWN_DECODER, decoder_module
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.layout import Decoding
 from espnet_blankskip.recipe.markers import content, identity
 from espnet_blankskip.recipe.recipe_run import RecipeRun
-from espnet_blankskip.recipe.stages.decoding_jobs import OWN_DECODER, decoder_module
 from espnet_blankskip.recipe.stages.training import missing_model
 from espnet_blankskip.terminal import log
 
@@ -91,7 +91,7 @@ def report(run: RecipeRun) -> None:
             *("--asr_model_file", layout.model.name, "--dumpdir", run.options.dumpdir),
             *("--inference_configs", *(d.config for d in own if d.config)),
         )
-        code = subprocess.call(command)
+        code = run_program(command).returncode
         if code != 0:
             raise StageError(f"stage 13: the report ended with exit code {code}")
         run.mark_done(marker, facts)
@@ -128,6 +128,9 @@ def pack(run: RecipeRun) -> None:
         *chosen,
         *("--outpath", partial),
     )
-    run_here("stage 14: pack", command, exp / "pack.log")
-    os.replace(partial, layout.packed)
+    try:
+        run_here("stage 14: pack", command, exp / "pack.log")
+        os.replace(partial, layout.packed)
+    finally:
+        partial.unlink(missing_ok=True)
     run.mark_done(marker, facts)

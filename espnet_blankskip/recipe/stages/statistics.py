@@ -36,7 +36,7 @@ def collect_statistics(run: RecipeRun) -> None:
     stats, logdir = layout.asr_stats, layout.asr_stats / "logdir"
     marker = stats / ".stage10.done"
     facts = statistics_facts(run)
-    if run.is_done(10, marker, facts, stats):
+    if run.is_done(10, marker, facts, stats, replaced_whole=True):
         return
     log(
         f"Stage 10: ASR collect stats: train_set={folders['train']}, "
@@ -44,8 +44,8 @@ def collect_statistics(run: RecipeRun) -> None:
     )
     lists = {part: folders[part] / "wav.scp" for part in PARTS}
     counts = {part: count_lines(lists[part]) for part in PARTS}
-    nj = min(options.nj, *counts.values())
     backend, logs = options.backends["train_cmd"], logdir / "stats.JOB.log"
+    nj = run.sensible_jobs(10, "nj", backend, min(counts.values()))
     backend.stop_leftovers(logs)
     started = logdir / ".stage10.started"
     keep_finished_parts(10, started, {**facts, "nj": nj})
@@ -74,7 +74,7 @@ def collect_statistics(run: RecipeRun) -> None:
             run_jobs(jobs, backend, watch, complete)
         watch()
         bar.refresh()
-    aggregate(run, list(outputs.values()))
+    aggregate(run, list(outputs.values()), marker)
     for part in PARTS:
         check_each_once("stage 10", stats / part / "speech_shape", lists[part])
         tell_too_long_transcripts(stats / part, options.token_type, options.asr_config)
@@ -98,7 +98,7 @@ def collect_command(run: RecipeRun, folders, keys, output: Path) -> List[str]:
     )
 
 
-def aggregate(run: RecipeRun, outputs) -> None:
+def aggregate(run: RecipeRun, outputs, marker: Path) -> None:
     """Add up the parts, and put the result in place when it is complete."""
     layout = run.layout
     partial = layout.asr_stats / ".partial"
@@ -110,6 +110,7 @@ def aggregate(run: RecipeRun, outputs) -> None:
     log_file = layout.asr_stats / "logdir" / "aggregate.log"
     run_here("stage 10: aggregate_stats_dirs", command, log_file)
     vocabulary = count_lines(layout.token_list)
+    marker.unlink(missing_ok=True)
     for part in PARTS:
         add_vocabulary(partial / part, run.options.token_type, vocabulary)
         shutil.rmtree(layout.asr_stats / part, ignore_errors=True)

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import List
 
-from espnet_blankskip.recipe.backends.local import Local, run_here
+from espnet_blankskip.recipe.backends.local import run_here
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.jobs import JobArray, run_jobs
 from espnet_blankskip.recipe.markers import Facts, changed, content, write_marker
@@ -42,8 +42,6 @@ def train(run: RecipeRun) -> None:
     marker.unlink(missing_ok=True)
     train_log = exp / "train.log"
     backend = options.backends["cuda_cmd"]
-    if isinstance(backend, Local):
-        need_gpus(options.ngpu)
     backend.stop_leftovers(train_log)
     exp.mkdir(parents=True, exist_ok=True)
     if (exp / CHECKPOINT).exists():
@@ -139,16 +137,6 @@ def check_same_data(run: RecipeRun, started: Path, facts: Facts) -> None:
         )
     if names:
         log(f"Stage 11: resuming {exp} with changed options: {', '.join(names)}")
-
-
-def need_gpus(ngpu: int) -> None:
-    """Refuse more GPUs than there are."""
-    if ngpu > 0:
-        import torch
-
-        found = torch.cuda.device_count()
-        if found < ngpu:
-            raise StageError(f"stage 11: --ngpu {ngpu}, but {found} GPU(s) were found")
 
 
 def keep_old_log(train_log: Path) -> None:
