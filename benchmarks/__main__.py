@@ -6,6 +6,7 @@ import sys
 CASES = {
     "encoder": "encoder and greedy search against ESPnet's, dense and skipping",
     "decode": "waveform to text against ESPnet's asr_inference, on a test set",
+    "exported": "exported models in each engine and precision against ESPnet's encoder",
     "joint": "ESPnet's joint CTC/attention search over an accelerated encoder",
     "startup": "the command line, from its start to help and to the first transcript",
     "long_audio": "memory and real-time factor from 10 seconds to 60 minutes",

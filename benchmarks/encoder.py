@@ -243,13 +243,14 @@ def product_rates(width: int, dtype: str) -> Dict[str, float]:
     dtype = getattr(torch, dtype)
     linear = pack_linear(torch.randn(4 * width, width), None, dtype)
     rates = {"torch": 0.0, "oneDNN": 0.0}
+    now = clock("cpu", torch.get_num_threads())  # as what is held against them
     for rows in (256, 1024):
         x = torch.randn(rows, width).to(dtype)
         runs = {
             "torch": partial(torch.nn.functional.linear, x, linear.weight),
             "oneDNN": partial(linear, x),
         }
-        for name, spent in interleaved(runs, 3 * REPEATS).items():
+        for name, spent in interleaved(runs, 3 * REPEATS, now).items():
             rate = rows * 4 * width**2 / min(spent)
             rates[name] = max(rates[name], rate)
     return rates

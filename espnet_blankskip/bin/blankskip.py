@@ -41,6 +41,14 @@ COMMANDS = {
         "espnet_blankskip.bin.blankskip_pack",
         "pack an experiment into a zip with its requirements and a model card",
     ),
+    "export": (
+        "espnet_blankskip.bin.blankskip_export",
+        "write a checkpoint as one ONNX file that skips",
+    ),
+    "verify": (
+        "espnet_blankskip.bin.blankskip_verify",
+        "hold an exported model against its checkpoint",
+    ),
 }
 
 

@@ -91,7 +91,7 @@ def show(args: argparse.Namespace, options: Dict[str, Any]) -> int:
     from espnet_blankskip.transcripts.decoder import say_warnings_to
 
     say_warnings_to(lambda line: print(f"blankskip show: {line}", file=sys.stderr))
-    inference = quiet_import("espnet_blankskip.inference")
+    inference = quiet_import("espnet_blankskip.inference.speech2text")
     channel = options.pop("channel", None)  # chosen before the model hears anything
     speech2text = inference.BlankSkipSpeech2Text.from_pretrained(args.model, **options)
     if channel is not None:

@@ -28,6 +28,7 @@ from espnet_blankskip.transcripts.provenance import (
     ProvenWriter,
     refuse_input_as_output,
 )
+from espnet_blankskip.transcripts.recognizers import ENGINES
 from espnet_blankskip.transcripts.records import Outcome
 from espnet_blankskip.transcripts.run import CannotWrite, Run
 from espnet_blankskip.transcripts.writers import FORMATS, is_stream, open_writer
@@ -44,7 +45,7 @@ def get_parser() -> CommandParser:
         "length. A file that cannot be used is named, and the rest goes on.",
         example="blankskip transcribe --model exp/asr_x talks/ --format srt --output "
         "subtitles/",
-        aliases=ALIASES,
+        aliases={**ALIASES, "--precision": ["--dtype"]},
     )
     parser.add_argument(
         "inputs",
@@ -74,6 +75,12 @@ def get_parser() -> CommandParser:
     )
     add_decoding_options(parser)
     parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="what runs the model: torch for checkpoints, the others for folders that "
+        "blankskip export wrote (torch, onnxruntime)",
+    )
+    parser.add_argument(
         "--jobs",
         default=1,
         metavar="N",
@@ -92,7 +99,7 @@ def main(argv: List[str]) -> int:
     parser = get_parser()
     args = parser.parse_args(argv)
     with parser.naming_options():
-        return transcribe(args, decoding_options(parser, args, DECODING))
+        return transcribe(args, decoding_options(parser, args, [*DECODING, "engine"]))
 
 
 def transcribe(args: argparse.Namespace, options: Dict[str, Any]) -> int:

@@ -158,8 +158,8 @@ def add_decoding_options(
     add_prompt_options(parser)
     parser.add_argument(
         "--dtype",
-        choices=("float32", "float64", "bfloat16"),
-        help="arithmetic (float32)",
+        choices=("float32", "float64", "bfloat16", "int8"),
+        help="arithmetic; int8 in exported models alone (float32)",
     )
     parser.add_argument(
         "--channel",

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 import torch
 
-from espnet_blankskip.checkpoint.mel_filters import mel_filters
+from espnet_blankskip.audio.mel_filters import mel_filters
 from espnet_blankskip.checkpoint.s2t_ctc_building import (
     build_s2t_ctc_model,
     is_s2t_ctc,

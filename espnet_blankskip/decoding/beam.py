@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
-import torch
 from flashlight.lib.text.decoder import (
     LM,
     CriterionType,
@@ -26,7 +25,6 @@ from flashlight.lib.text.decoder import (
     LexiconFreeDecoderOptions,
     ZeroLM,
 )
-from torch import Tensor
 
 from espnet_blankskip.decoding.hypothesis import BLANK, TokenPath, collapse, gaps_after
 from espnet_blankskip.decoding.lexicon import Lexicon
@@ -61,17 +59,18 @@ class PrefixBeamSearch:
         self._options = _decoder_options(beam, len(token_list), 0.0)
 
     def __call__(
-        self, log_probs: Tensor, kept_index: Tensor, skipped_score: float = 0.0
+        self, log_probs: np.ndarray, kept_index: np.ndarray, skipped_score: float = 0.0
     ) -> List[TokenPath]:
         """Search one utterance; see `CTCSearch`."""
+        log_probs, kept_index = np.asarray(log_probs), np.asarray(kept_index)
         gap = gaps_after(log_probs, kept_index)
         # Where the kept frames are among them and one blank per gap.
-        rows = torch.arange(len(log_probs))
-        rows[1:] += gap.cumsum(0)
+        rows = np.arange(len(log_probs))
+        rows[1:] += gap.cumsum()
         paths: Dict[Tuple[int, ...], TokenPath] = {}
         for result in self._decode(log_probs, gap):
             # The first and last labels are the decoder's own marks of begin and end.
-            labels = torch.tensor(result.tokens[1:-1], dtype=torch.long)[rows]
+            labels = np.array(result.tokens[1:-1], dtype=np.int64)[rows]
             score = result.score + float(skipped_score)
             path = collapse(labels, log_probs, kept_index, gap, score)
             path = self._only_allowed(path)
@@ -80,10 +79,10 @@ class PrefixBeamSearch:
                 break
         return list(paths.values())
 
-    def _decode(self, log_probs: Tensor, gap: Tensor):
+    def _decode(self, log_probs: np.ndarray, gap: np.ndarray):
         """Return flashlight-text's results, best first."""
-        emissions = np.ascontiguousarray(log_probs.numpy(), dtype=np.float32)
-        ends = [*(gap.nonzero()[:, 0] + 1).tolist(), len(emissions)]
+        emissions = np.ascontiguousarray(log_probs, dtype=np.float32)
+        ends = [*(gap.nonzero()[0] + 1).tolist(), len(emissions)]
         lm = self._language_model()  # the decoder does not keep it alive
         # CTC has no silence token; blank in its place begins and ends a path.
         decoder = LexiconFreeDecoder(self._options, lm, BLANK, BLANK, [])

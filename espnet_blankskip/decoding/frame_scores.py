@@ -1,20 +1,35 @@
 """What the model says of a stretch of one utterance's frames: all a search needs."""
 
-from dataclasses import dataclass
-from typing import List, Optional
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, List, NamedTuple, Optional
+
+import numpy as np
 
 from espnet_blankskip.decoding.hypothesis import BLANK
-from espnet_blankskip.encoders import EncodedFrames
 
-_DENSE = torch.contiguous_format
+if TYPE_CHECKING:  # whoever has scores already needs no torch
+    import torch
+
+    from espnet_blankskip.encoders import EncodedFrames
+
+
+class Spent(NamedTuple):
+    """Wall time of scoring, in seconds.
+
+    Args:
+        encoder: Front-end, normalization and encoder.
+        total: The same plus the CTC head.
+    """
+
+    encoder: float
+    total: float
 
 
 @dataclass(frozen=True)
 class FrameScores:
-    """Scores of the frames `first` .. `end - 1` of an utterance, on the CPU.
+    """Scores of the frames `first` .. `end - 1` of an utterance.
 
     Args:
         first: First frame of the stretch, counted in the utterance; below 0 where a
@@ -27,10 +42,10 @@ class FrameScores:
     """
 
     first: int
-    log_probs: Tensor
-    kept_index: Tensor
-    depth: Tensor
-    blank_logp: Optional[Tensor] = None
+    log_probs: np.ndarray
+    kept_index: np.ndarray
+    depth: np.ndarray
+    blank_logp: Optional[np.ndarray] = None
 
     @property
     def end(self) -> int:
@@ -38,10 +53,10 @@ class FrameScores:
         return self.first + len(self.depth)
 
     @property
-    def labels(self) -> Tensor:
+    def labels(self) -> np.ndarray:
         """Return the best label of every frame (T,); blank where it was skipped."""
-        labels = torch.full_like(self.depth, BLANK)
-        labels[self.kept_index - self.first] = self.log_probs.argmax(dim=-1)
+        labels = np.full(len(self.depth), BLANK)
+        labels[self.kept_index - self.first] = np.asarray(self.log_probs).argmax(-1)
         return labels
 
     @property
@@ -49,11 +64,11 @@ class FrameScores:
         """Return the log-probability that all skipped frames are blank, if known."""
         if self.blank_logp is None:
             return 0.0
-        skipped = torch.ones(len(self.depth), dtype=torch.bool)
+        skipped = np.ones(len(self.depth), dtype=bool)
         skipped[self.kept_index - self.first] = False
         return float(self.blank_logp[skipped].sum())
 
-    def between(self, begin: int, end: int) -> "FrameScores":
+    def between(self, begin: int, end: int) -> FrameScores:
         """Return the part `begin` .. `end - 1`, counted in the utterance."""
         kept = (self.kept_index >= begin) & (self.kept_index < end)
         frames = slice(begin - self.first, end - self.first)
@@ -67,7 +82,9 @@ class FrameScores:
 
 
 def frame_scores(
-    ctc: torch.nn.Module, encoded: EncodedFrames, first: Optional[List[int]] = None
+    ctc: torch.nn.Module,
+    encoded: EncodedFrames,
+    first: Optional[List[int]] = None,
 ) -> List[FrameScores]:
     """Run the CTC head on the kept frames of a batch.
 
@@ -81,14 +98,41 @@ def frame_scores(
     """
     # One call of the head for the whole batch, on kept frames only.
     kept_states = encoded.states[encoded.kept].unsqueeze(0)
-    log_probs = ctc.log_softmax(kept_states)[0].float().cpu()
-    index = encoded.kept.nonzero()[:, 1].cpu()
-    counts, lens = encoded.kept.sum(1).tolist(), encoded.lens.tolist()
+    log_probs = ctc.log_softmax(kept_states)[0].float().cpu().numpy()
+    lens, blank_logp = encoded.lens.tolist(), encoded.blank_logp
     begins = [begin - encoded.prefix for begin in first or [0] * len(lens)]
-    depth, blank_logp = encoded.depth.cpu(), encoded.blank_logp
     if blank_logp is not None:
         # Perhaps one column of all labels' scores, which a view would keep in memory.
-        blank_logp = blank_logp.float().cpu().clone(memory_format=_DENSE)
+        blank_logp = np.array(blank_logp.float().cpu().numpy(), order="C")
+    return split_scores(
+        log_probs,
+        encoded.kept.cpu().numpy(),
+        encoded.depth.cpu().numpy(),
+        blank_logp,
+        lens,
+        begins,
+    )
+
+
+def split_scores(
+    log_probs: np.ndarray,
+    kept: np.ndarray,
+    depth: np.ndarray,
+    blank_logp: Optional[np.ndarray],
+    lens: List[int],
+    first: List[int],
+) -> List[FrameScores]:
+    """Divide the scores of a batch among its B utterances.
+
+    Args:
+        log_probs: Log-probabilities (K, V) of the kept frames of all of them.
+        kept: Frames that ran through all layers (B, T) bool.
+        depth: Layers that each frame ran through (B, T).
+        blank_logp: Log-probability of blank at the last gate (B, T), or None.
+        lens: Frames of each utterance.
+        first: The frame that each begins with.
+    """
+    index, ends = kept.nonzero()[1], kept.sum(1).cumsum()[:-1]
     return [
         FrameScores(
             first=begin,
@@ -98,6 +142,6 @@ def frame_scores(
             blank_logp=None if blank_logp is None else blank_logp[i, : lens[i]],
         )
         for i, (begin, row_log_probs, row_index) in enumerate(
-            zip(begins, log_probs.split(counts), index.split(counts))
+            zip(first, np.split(log_probs, ends), np.split(index, ends))
         )
     ]

@@ -12,7 +12,7 @@ skipped frame is blank.
 import math
 from typing import List
 
-from torch import Tensor
+import numpy as np
 
 from espnet_blankskip.decoding.hypothesis import BLANK, TokenPath, collapse, gaps_after
 
@@ -21,13 +21,13 @@ class GreedySearch:
     """The best path as the only hypothesis (a `CTCSearch`)."""
 
     def __call__(
-        self, log_probs: Tensor, kept_index: Tensor, skipped_score: float = 0.0
+        self, log_probs: np.ndarray, kept_index: np.ndarray, skipped_score: float = 0.0
     ) -> List[TokenPath]:
         """Search one utterance; see `CTCSearch`."""
         return [greedy_search(log_probs, kept_index, skipped_score)]
 
 
-def greedy_on_full_output(log_probs: Tensor) -> TokenPath:
+def greedy_on_full_output(log_probs: np.ndarray) -> TokenPath:
     """Argmax at every frame, merge repetitions, drop blanks (the definition).
 
     Args:
@@ -54,7 +54,7 @@ def greedy_on_full_output(log_probs: Tensor) -> TokenPath:
 
 
 def greedy_search(
-    log_probs: Tensor, kept_index: Tensor, skipped_score: float = 0.0
+    log_probs: np.ndarray, kept_index: np.ndarray, skipped_score: float = 0.0
 ) -> TokenPath:
     """Best path from the kept frames of one utterance.
 
@@ -71,7 +71,8 @@ def greedy_search(
     Raises:
         ValueError: The two lengths differ or the frames do not increase.
     """
+    log_probs, kept_index = np.asarray(log_probs), np.asarray(kept_index)
     gap = gaps_after(log_probs, kept_index)
-    best_logp, best = log_probs.max(dim=-1)
-    score = float(best_logp.sum()) + float(skipped_score)
+    best = log_probs.argmax(axis=-1)
+    score = float(log_probs.max(axis=-1).sum()) + float(skipped_score)
     return collapse(best, log_probs, kept_index, gap, score)

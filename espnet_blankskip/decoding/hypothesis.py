@@ -1,10 +1,13 @@
-"""What a CTC search returns, and what every search promises."""
+"""What a CTC search returns, and what every search promises.
+
+Searches take numpy arrays, or tensors on the CPU, which numpy can look at: so the
+runtime of exported models decodes by the same code, without torch.
+"""
 
 from dataclasses import dataclass
 from typing import List, Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
 
 BLANK = 0
 
@@ -33,7 +36,7 @@ class CTCSearch(Protocol):
     """Search of one utterance's kept frames."""
 
     def __call__(
-        self, log_probs: Tensor, kept_index: Tensor, skipped_score: float = 0.0
+        self, log_probs: np.ndarray, kept_index: np.ndarray, skipped_score: float = 0.0
     ) -> List[TokenPath]:
         """Find the most probable token sequences.
 
@@ -55,7 +58,7 @@ class CTCSearch(Protocol):
         """
 
 
-def gaps_after(log_probs: Tensor, kept_index: Tensor) -> Tensor:
+def gaps_after(log_probs: np.ndarray, kept_index: np.ndarray) -> np.ndarray:
     """Return where skipped frames lie between a kept frame and the next.
 
     Args:
@@ -72,14 +75,18 @@ def gaps_after(log_probs: Tensor, kept_index: Tensor) -> Tensor:
         raise ValueError(
             f"kept_index has {len(kept_index)} frames, log_probs {len(log_probs)}"
         )
-    step = kept_index[1:] - kept_index[:-1]
-    if bool((step <= 0).any()):
+    step = np.diff(kept_index)
+    if (step <= 0).any():
         raise ValueError("kept_index must be strictly increasing")
     return step > 1
 
 
 def collapse(
-    labels: Tensor, log_probs: Tensor, kept_index: Tensor, gap: Tensor, score: float
+    labels: np.ndarray,
+    log_probs: np.ndarray,
+    kept_index: np.ndarray,
+    gap: np.ndarray,
+    score: float,
 ) -> TokenPath:
     """Merge repetitions and drop blanks of a path through the kept frames.
 
@@ -96,19 +103,17 @@ def collapse(
     if len(labels) == 0:
         return TokenPath([], [], [], [], score)
     # A gap in the original frames is a blank, so it ends a run like any change.
-    ends_run = torch.ones_like(labels, dtype=torch.bool)
+    ends_run = np.ones(len(labels), dtype=bool)
     ends_run[:-1] = (labels[1:] != labels[:-1]) | gap
-    starts_run = ends_run.roll(1)
+    starts_run = np.roll(ends_run, 1)
     starts_run[0] = True
     label = labels != BLANK
-    run = starts_run.cumsum(0) - 1
-    peak = torch.full((int(run[-1]) + 1,), -torch.inf, dtype=log_probs.dtype)
-    chosen = log_probs.gather(1, labels[:, None])[:, 0]
-    peak.scatter_reduce_(0, run, chosen, "amax")
+    chosen = log_probs[np.arange(len(labels)), labels]
+    peak = np.maximum.reduceat(chosen, starts_run.nonzero()[0])[label[starts_run]]
     return TokenPath(
         token_int=labels[starts_run & label].tolist(),
         start=kept_index[starts_run & label].tolist(),
         end=kept_index[ends_run & label].tolist(),
-        confidence=peak[run[starts_run & label]].exp().clamp(max=1.0).tolist(),
+        confidence=np.minimum(np.exp(peak), 1.0).tolist(),
         score=score,
     )

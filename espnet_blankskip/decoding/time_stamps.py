@@ -1,9 +1,12 @@
 """Where encoder frames lie in seconds."""
 
-from dataclasses import dataclass
-from typing import Iterable, NamedTuple, Optional, Tuple
+from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Tuple
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ def subsampling_geometry(embed: torch.nn.Module) -> SubsamplingGeometry:
     Returns:
         Step, first centre and receptive field, in feature frames.
     """
+    import torch  # which reading a clock does without
+
     step, centre, field = 1, 0.0, 1
     for layer in embed.modules():
         if isinstance(layer, (torch.nn.Conv1d, torch.nn.Conv2d)):

@@ -10,7 +10,7 @@ sequence, without a token lost or doubled.
 import itertools
 from typing import List, NamedTuple, Sequence, Set, Tuple
 
-from torch import Tensor
+import numpy as np
 
 from espnet_blankskip.decoding.hypothesis import BLANK
 
@@ -24,7 +24,7 @@ class _Run(NamedTuple):
     end: int  # exclusive
 
 
-def choose_cut(left: Tensor, right: Tensor) -> int:
+def choose_cut(left: np.ndarray, right: np.ndarray) -> int:
     """Choose where to change from one window to the next within their overlap.
 
     Among the cuts where the tokens on both sides are the same in both windows, the

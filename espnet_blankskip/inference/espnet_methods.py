@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import replace
-from os import PathLike
 from typing import List, Optional, Tuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from espnet_blankskip.decoding.greedy import GreedySearch
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.time_stamps import shortest_input
 from espnet_blankskip.inference.buffered import context_frames, score_buffers
+from espnet_blankskip.inference.recordings import default_name
 from espnet_blankskip.option_values import checked_count
 
 
@@ -100,11 +100,3 @@ class EspnetMethods:
         )
         text = self._transcribe(scored, audio).text
         return [(0.0, audio.seconds, text)]
-
-
-def default_name(speech: Speech, number: Optional[int] = None) -> str:
-    """Return what errors call a recording that the caller gave no name."""
-    name = getattr(speech, "name", None) if hasattr(speech, "read") else speech
-    if isinstance(name, (str, PathLike)):
-        return str(name)
-    return "utterance" if number is None else f"utterance {number}"

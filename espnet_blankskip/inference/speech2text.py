@@ -1,16 +1,14 @@
 """Recognize speech with a trained CTC model whose blank frames skip layers."""
 
-import itertools
 from dataclasses import replace
-from operator import itemgetter
+from functools import partial
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import Iterable, List, Optional, Sequence, Tuple, Union
 
 import torch
 
 from espnet_blankskip.acceleration import accelerate
-from espnet_blankskip.audio.reading import BadAudio
-from espnet_blankskip.audio.stream import Audio, AudioReader, Speech
+from espnet_blankskip.audio.stream import AudioReader, Speech
 from espnet_blankskip.checkpoint import load_asr_model
 from espnet_blankskip.checkpoint.model_checks import (
     check_can_recognize,
@@ -18,30 +16,33 @@ from espnet_blankskip.checkpoint.model_checks import (
     model_sample_rate,
 )
 from espnet_blankskip.decoding.decode_config import take_options
+from espnet_blankskip.decoding.frame_scores import FrameScores, Spent
 from espnet_blankskip.decoding.kept_frames import encoder_layers
-from espnet_blankskip.decoding.prompt import is_special
-from espnet_blankskip.decoding.recognition import Recognition
+from espnet_blankskip.decoding.prompt import PromptTokens, is_special
 from espnet_blankskip.decoding.search import build_search
 from espnet_blankskip.decoding.search_options import SearchOptions
 from espnet_blankskip.decoding.time_stamps import frame_clock, shortest_input
 from espnet_blankskip.gate_options import GateOptions
+from espnet_blankskip.inference.batching import Window
 from espnet_blankskip.inference.detokenization import token_writer
-from espnet_blankskip.inference.espnet_methods import EspnetMethods, default_name
+from espnet_blankskip.inference.espnet_methods import EspnetMethods
 from espnet_blankskip.inference.long_audio import Windowing
+from espnet_blankskip.inference.recognizer import (
+    OVERLAP_SECONDS,
+    WINDOW_SECONDS,
+    Recognizer,
+    Result,
+)
 from espnet_blankskip.inference.run_time_gate import RunTimeGate
 from espnet_blankskip.inference.run_time_prompt import RunTimePrompt
 from espnet_blankskip.inference.transcription import Transcriber
-from espnet_blankskip.inference.window_scoring import score_recordings
+from espnet_blankskip.inference.window_scoring import score_windows
 from espnet_blankskip.option_values import checked_count, checked_number
 
-WINDOW_SECONDS = 30.0
-OVERLAP_SECONDS = 4.0
 GPU_BATCH_SIZE = 16
 
-Result = Union[Recognition, BadAudio]
 
-
-class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
+class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer):
     """Recognition with the CTC of a skipping encoder, or of a stock one.
 
     Takes arrays, files and lists of them, at any sampling rate, of any length. Audio
@@ -154,6 +155,11 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
         self.batch_size = checked_count("batch_size", batch_size, 1)
         if channel is not None:
             channel = checked_count("channel", channel)
+        # Only the plugin's encoders keep padding out of their neighbours.
+        self.mixes_lengths = hasattr(model.encoder, "encode_frames")
+        self.volume = (
+            getattr(self.asr_train_args, "speech_volume_normalize", None) or 0.0
+        )
         self.reader = AudioReader(self.sample_rate, channel)
         trained = self.trained_seconds
         if window_seconds is None:
@@ -236,35 +242,6 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
             **options,
         )
 
-    def __call__(
-        self,
-        speech: Union[Speech, Sequence[Speech]],
-        rate: Optional[int] = None,
-        utt_id: Optional[str] = None,
-    ) -> Union[Recognition, List[Recognition]]:
-        """Recognize one recording, or a list of them.
-
-        Args:
-            speech: File in any format libsndfile reads, as its path or open for
-                reading in binary mode (it is read from its beginning); or samples
-                (S,) or (S, channels) as an array or a tensor: floating-point in
-                [-1, 1], int16 or int32. A list or tuple of these is handed to
-                `batch_decode`.
-            rate: Sampling rate of samples in Hz; None: the model's. Another rate
-                than the model's is resampled.
-            utt_id: Name used in errors; None: the path, or "utterance".
-
-        Returns:
-            The recognition, or one per element of the list.
-
-        Raises:
-            BadAudio: The audio cannot be used; the message says why.
-        """
-        if isinstance(speech, (list, tuple)):
-            return self.batch_decode(speech, rate=rate)
-        name = utt_id or default_name(speech)
-        return self.batch_decode([speech], utt_ids=[name], rate=rate)[0]
-
     def batch_decode(
         self,
         speeches: Iterable[Speech],
@@ -278,16 +255,8 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
         """Recognize a list of recordings, batched by similar length.
 
         Args:
-            speeches: As in `__call__`.
-            batch_size: Utterances per batch, at least 1; None: as constructed.
-            utt_ids: Names used in errors; recordings without one are named by their
-                paths, or "utterance N".
-            rate: Sampling rate of those that are samples; None: the model's.
-            on_error: "raise", or "return" a `BadAudio` in place of its result.
+            speeches, batch_size, utt_ids, rate, on_error: As for `Recognizer`.
             lang_sym, task_sym: What OWSM-CTC is asked for; None: as `set_prompt` says.
-
-        Returns:
-            Results in the order of the input, equal to one by one.
 
         Raises:
             BadAudio: One of them cannot be used, with `on_error="raise"`. A file
@@ -295,46 +264,14 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods):
             ValueError: `batch_size` is below 1, another `on_error`, or a symbol that
                 the model does not have.
         """
-        if on_error not in ("raise", "return"):
-            raise ValueError(f"on_error={on_error} must be raise or return")
-        size = self.batch_size
-        if batch_size is not None:
-            size = checked_count("batch_size", batch_size, 1)
-        prompt = self.prompt_for(lang_sym, task_sym)
-        results: Dict[int, Result] = {}
+        score = partial(self.score_windows, prompt=self.prompt_for(lang_sym, task_sym))
+        return self._recognize(speeches, batch_size, utt_ids, rate, on_error, score)
 
-        def fail(i: int, error: BadAudio) -> None:
-            if on_error == "raise":
-                raise error
-            results[i] = error
-
-        audios: Dict[int, Audio] = {}
-        total, names = 0, iter(utt_ids or ())
-        for i, speech in enumerate(speeches):
-            total = i + 1
-            name = next(names, None) or default_name(speech, i)
-            try:
-                audios[i] = self.reader.open(speech, rate, name)
-            except BadAudio as error:
-                fail(i, error)
-        order = list(audios)
-        if size > 1:
-            order.sort(key=lambda i: audios[i].seconds)
-        scored = score_recordings(
-            self.asr_model,
-            {i: audios[i] for i in order},
-            self.windowing,
-            size,
-            self.mode,
-            fail,
-            self.min_samples,
-            getattr(self.asr_train_args, "speech_volume_normalize", None) or 0.0,
-            prompt,
-        )
-        for i, windows in itertools.groupby(scored, key=itemgetter(0)):
-            result = self._transcribe((w[1:] for w in windows), audios[i])
-            results.setdefault(i, result)  # unless its audio turned out to be bad
-        return [results[i] for i in range(total)]
+    def score_windows(
+        self, windows: Sequence[Window], prompt: Optional[PromptTokens] = None
+    ) -> Tuple[List[FrameScores], Spent]:
+        """Run the model on one batch; see `Recognizer` and `score_windows`."""
+        return score_windows(self.asr_model, windows, self.mode, prompt)
 
 
 def _weight_dtype(dtype: str) -> str:

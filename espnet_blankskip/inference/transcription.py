@@ -3,16 +3,15 @@
 import time
 from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
-import torch
+import numpy as np
 
 from espnet_blankskip.audio.stream import Audio
-from espnet_blankskip.decoding.frame_scores import FrameScores
+from espnet_blankskip.decoding.frame_scores import FrameScores, Spent
 from espnet_blankskip.decoding.hypothesis import CTCSearch, TokenPath
 from espnet_blankskip.decoding.recognition import Hypothesis, Recognition
 from espnet_blankskip.decoding.time_stamps import FrameClock, token_times
 from espnet_blankskip.decoding.words import words_of
 from espnet_blankskip.inference.long_audio import cut_into_pieces, join_paths
-from espnet_blankskip.inference.window_scoring import Spent
 
 
 class Transcriber:
@@ -78,7 +77,7 @@ class Transcriber:
             found = self.search(piece.log_probs, piece.kept_index, piece.skipped_score)
             paths = join_paths(paths, found, self.nbest)
             total_seconds += time.perf_counter() - begin
-        depth = torch.cat(depths)[prompt:].numpy()
+        depth = np.concatenate(depths)[prompt:]
         read_gate = all(part is not None for part in blank_logps)
         begin = time.perf_counter()
         clock = self.clock or FrameClock(audio.seconds / max(1, len(depth)), 0.0)
@@ -88,9 +87,9 @@ class Transcriber:
             **vars(nbest[0]),
             nbest=nbest,
             depth=depth,
-            blank_prob=(
-                torch.cat(blank_logps)[prompt:].exp().numpy() if read_gate else None
-            ),
+            blank_prob=np.exp(np.concatenate(blank_logps)[prompt:])
+            if read_gate
+            else None,
             kept_frames=int((depth == self.num_layers).sum()),
             layers_run=int(depth.sum()),
             encoder_seconds=encoder_seconds,

@@ -1,10 +1,11 @@
 """Decoding one utterance after the other, none of which stops the next."""
 
 import logging
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Optional
 
 from espnet_blankskip.kaldi.utterances import Utterance
-from espnet_blankskip.terminal import quiet_import, typed_line
+from espnet_blankskip.terminal import typed_line
+from espnet_blankskip.transcripts.recognizers import open_recognizer
 from espnet_blankskip.transcripts.records import Outcome, make_record
 
 
@@ -12,18 +13,16 @@ class Decoder:
     """Turns utterances into outcomes.
 
     Args:
-        model: Checkpoint, as ``BlankSkipSpeech2Text.from_pretrained`` takes it.
-        options: Its options.
+        model, options, threads: As `open_recognizer` takes them.
 
     Raises:
         ValueError, OSError: The model cannot be loaded, or an option is wrong.
     """
 
-    def __init__(self, model: str, options: Dict[str, Any]):
-        inference = quiet_import("espnet_blankskip.inference")
-        self.speech2text = inference.BlankSkipSpeech2Text.from_pretrained(
-            model, **options
-        )
+    def __init__(
+        self, model: str, options: Dict[str, Any], threads: Optional[int] = None
+    ):
+        self.speech2text = open_recognizer(model, threads=threads, **options)
 
     def __call__(self, utterance: Utterance) -> Outcome:
         """Decode one utterance; whatever goes wrong with it is its own failure."""

@@ -146,10 +146,7 @@ def _serve(pipe: Connection, model: str, options: Dict[str, Any]) -> None:
 def _load(pipe: Connection, model: str, options: Dict[str, Any]) -> Optional[Decoder]:
     """Load the model, or say in one line why it cannot be."""
     try:
-        import torch
-
-        torch.set_num_threads(1)
-        return Decoder(model, options)
+        return Decoder(model, options, threads=1)
     except (ValueError, OSError) as error:
         pipe.send((_REFUSED, one_line(error)))
     except Exception as error:  # of any library below, and no less the user's to read

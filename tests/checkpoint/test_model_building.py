@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_experiment import ENCODER_CONF, SKIPPING, TOKENS, train_config
 
-from espnet_blankskip.checkpoint.mel_filters import mel_filters
+from espnet_blankskip.audio.mel_filters import mel_filters
 from espnet_blankskip.checkpoint.model_building import build_asr_model, part_classes
 from espnet_blankskip.upstream import asr_task
 

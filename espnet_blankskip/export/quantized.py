@@ -1,0 +1,43 @@
+"""Products in 8 bits: weights quantized now, per column, and activations as they come.
+
+The operators stand in the order in which ONNX Runtime replaces them by one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from espnet_blankskip.export.graph import Graph, Value
+
+LARGEST = 127  # of a weight; symmetric, so that zero stays zero
+
+
+class Quantized(NamedTuple):
+    """A value in 8 bits.
+
+    Args:
+        values: uint8.
+        scale: What a step of them is worth, ().
+        zero_point: What 0 has become, () uint8.
+    """
+
+    values: Value
+    scale: Value
+    zero_point: Value
+
+    def product(self, weight: np.ndarray, name: str) -> Value:
+        """Multiply (..., C) by a matrix (C, C'): float32 (..., C')."""
+        g = self.values.graph
+        scale = np.maximum(np.abs(weight).max(0), 1e-12) / LARGEST
+        matrix = g.weight(np.rint(weight / scale).astype(np.int8), f"{name}.weight")
+        counts = g.op("MatMulInteger", self.values, matrix, self.zero_point)
+        return counts.as_float() * (self.scale * g.weight(scale, f"{name}.scale"))
+
+
+def quantized(g: Graph, x: Value) -> Quantized:
+    """Quantize a value; one that several products share is quantized once."""
+    known = g.remembered.get(x.name)
+    if known is None:
+        known = Quantized(*g.op("DynamicQuantizeLinear", x, outputs=3))
+        g.remembered[x.name] = known
+    return known

@@ -1,0 +1,127 @@
+"""``blankskip export`` and ``blankskip verify``, as their users meet them."""
+
+import json
+import shutil
+
+import pytest
+from speaking_experiment import (
+    SPEECH,
+    needs_speech,
+    read_json,
+    write_speaking_experiment,
+)
+
+onnx = pytest.importorskip("onnx", reason="exporting needs espnet_blankskip[export]")
+pytest.importorskip("onnxruntime", reason="exporting needs espnet_blankskip[export]")
+
+from espnet_blankskip.bin.blankskip import main  # noqa: E402
+from espnet_blankskip.runtime.manifest import sha256  # noqa: E402
+
+pytestmark = needs_speech
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint") / "exp"
+    return write_speaking_experiment(folder, factorized=True)
+
+
+def test_an_exported_model_is_verified_against_its_checkpoint(
+    checkpoint, tmp_path, capsys
+):
+    out = str(tmp_path / "out")
+    options = ["--threshold", "0.7", "--spike-extension", "1", "--with-frontend"]
+    assert main(["export", str(checkpoint), "--out", out, *options]) == 0
+    assert "model.onnx" in capsys.readouterr().out
+    for audio in ([], ["--audio", str(SPEECH[0]), str(SPEECH[1])]):
+        assert main(["verify", out, "--against", str(checkpoint), *audio]) == 0
+        assert capsys.readouterr().out.startswith("the same: ")
+
+
+def test_what_differs_is_named_with_a_failing_exit_status(checkpoint, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["export", str(checkpoint), "--out", str(out)]) == 0
+    changed = onnx.load(out / "model.onnx")
+    for tensor in changed.graph.initializer:
+        if tensor.name == "log_threshold":
+            lower = onnx.numpy_helper.to_array(tensor) - 0.3
+            tensor.CopyFrom(onnx.numpy_helper.from_array(lower, tensor.name))
+    norm = next(t for t in changed.graph.initializer if "output/norm.w" in t.name)
+    weight = onnx.numpy_helper.to_array(norm) * 1.01
+    norm.CopyFrom(onnx.numpy_helper.from_array(weight, norm.name))
+    onnx.save(changed, out / "model.onnx")
+    # as somebody might who knows of the manifest
+    manifest = read_json(out / "manifest.json")
+    manifest["files"]["model.onnx"] = sha256(out / "model.onnx")
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    capsys.readouterr()
+    command = ["verify", str(out), "--against", str(checkpoint), "--audio"]
+    assert main([*command, str(SPEECH[0])]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("different: 61-70968-0000: frame ")
+    assert "a log-probability differs by" in said
+
+    other = tmp_path / "other" / "exp"
+    shutil.copytree(checkpoint.parent, other)
+    with (other / "model.pth").open("ab") as file:
+        file.write(b"\0")
+    assert main(["verify", str(out), "--against", str(other / "model.pth")]) == 2
+    assert "whose weights are not those of" in capsys.readouterr().err
+
+
+def test_quantization_says_what_it_costs_and_refuses_to_cost_much(
+    checkpoint, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    command = ["export", str(checkpoint), "--out", str(out), "--quantize", "int8"]
+    assert main(command) == 0
+    assert "which is no speech" in capsys.readouterr().out
+    assert set(read_json(out / "manifest.json")["files"]) == {
+        "model.onnx",
+        "model.int8.onnx",
+        "tokens.txt",
+    }
+    # transcripts that float32 gets right, and 8 bits can only lose
+    from espnet_blankskip.runtime import ExportedSpeech2Text
+
+    exact, int8 = (ExportedSpeech2Text(out, dtype=d) for d in ("float32", "int8"))
+    texts = [exact(path).text for path in SPEECH]
+    assert [r.kept_ratio for r in map(int8, SPEECH)] == pytest.approx(
+        [r.kept_ratio for r in map(exact, SPEECH)], abs=0.1
+    )
+    text = tmp_path / "text"
+    text.write_text("".join(f"{p.stem} {t}\n" for p, t in zip(SPEECH, texts)))
+    shutil.rmtree(out)
+    audio = ["--audio", *map(str, SPEECH), "--text", str(text)]
+    loses = [int8(path).text for path in SPEECH] != texts
+    assert main([*command, *audio]) == int(loses)
+    said = capsys.readouterr().out
+    assert "WER 0.00 % before" in said and "kept frames" in said
+    assert ("only the float32 graph is kept" in said) == loses
+    assert (out / "model.int8.onnx").exists() == (not loses)
+    shutil.rmtree(out)
+    assert main([*command, *audio, "--force"]) == 0
+    assert (out / "model.int8.onnx").exists()
+
+
+def test_sherpa_onnx_gets_its_lines_and_its_command(checkpoint, tmp_path, capsys):
+    out = str(tmp_path / "out")
+    assert main(["export", str(checkpoint), "--out", out, "--for", "sherpa-onnx"]) == 0
+    said = capsys.readouterr().out
+    assert f'from_omnilingual_asr_ctc("{out}/model.onnx"' in said
+    assert f"sherpa-onnx-offline --tokens={out}/tokens.txt" in said
+
+
+@pytest.mark.parametrize(
+    "options, word",
+    [
+        (["--threshold", "0.1"], "--threshold 0.1 must be at least 0.5"),
+        (["--gate-layers", "9"], "--gate-layers"),
+        (["--audio", "x.wav"], "need --quantize"),
+    ],
+)
+def test_wrong_options_get_one_line(checkpoint, options, word, tmp_path, capsys):
+    command = ["export", str(checkpoint), "--out", str(tmp_path / "out"), *options]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert word in said and said.count("\n") == 1
