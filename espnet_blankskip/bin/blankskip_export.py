@@ -106,7 +106,7 @@ def _quantization_is_good(folder: Path, args) -> bool:
         references = read_table(args.text)
     if audio is None:
         from espnet_blankskip.runtime.manifest import read_manifest
-        from espnet_blankskip.zoo.sound import made_sound
+        from espnet_blankskip.zoo.fit_sound import made_sound
 
         rate = read_manifest(folder, []).front_end.sample_rate
         audio = [(f"made {n}", x) for n, x in enumerate(made_sound(rate, 4))]

@@ -12,7 +12,7 @@ from espnet_blankskip.inference.batching import Window
 from espnet_blankskip.runtime import ExportedSpeech2Text
 from espnet_blankskip.runtime.manifest import sha256
 from espnet_blankskip.zoo.archive import open_checkpoint
-from espnet_blankskip.zoo.sound import made_sound
+from espnet_blankskip.zoo.fit_sound import made_sound
 
 TOLERANCE = 1e-4  # of log-probabilities, in float32
 BATCH = 3

@@ -12,7 +12,7 @@ from espnet_blankskip.decoding.greedy import GreedySearch
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.time_stamps import shortest_input
 from espnet_blankskip.inference.buffered import context_frames, score_buffers
-from espnet_blankskip.inference.recordings import default_name
+from espnet_blankskip.inference.recording_scoring import default_name
 from espnet_blankskip.option_values import checked_count
 
 

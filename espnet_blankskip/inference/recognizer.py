@@ -10,7 +10,7 @@ from espnet_blankskip.decoding.frame_scores import FrameScores, Spent
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.inference.batching import Window
 from espnet_blankskip.inference.long_audio import Windowing
-from espnet_blankskip.inference.recordings import (
+from espnet_blankskip.inference.recording_scoring import (
     ScoreWindows,
     default_name,
     score_recordings,

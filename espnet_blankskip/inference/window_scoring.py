@@ -10,7 +10,7 @@ from espnet_blankskip.decoding.frame_scores import FrameScores, Spent, frame_sco
 from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.decoding.prompt import PromptTokens
 from espnet_blankskip.inference.batching import Window
-from espnet_blankskip.inference.recordings import WindowsTooShort
+from espnet_blankskip.inference.recording_scoring import WindowsTooShort
 from espnet_blankskip.upstream import TooShortUttError
 
 
