@@ -78,7 +78,7 @@ def factorized_kl(
     Args:
         teacher: outputs z (..., V) of a factorized head; detached here.
         student: outputs z (..., V) of a factorized head.
-        temperature: divides blank logit and label logits; see :func:`plain_kl`.
+        temperature: divides blank logit and label logits; see `plain_kl`.
 
     Returns:
         The Bernoulli term for blank (...) and the label term (...), weighted by the

@@ -1,6 +1,6 @@
 """Inference of ESPnet encoders by faster arithmetic with the same results.
 
-:func:`accelerate` swaps the classes of an encoder's modules for ones that compute the
+`accelerate` swaps the classes of an encoder's modules for ones that compute the
 same by kernels and memory layouts that suit inference. It is plain PyTorch. Weights,
 their names and training stay as they are.
 """

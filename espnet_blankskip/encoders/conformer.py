@@ -12,7 +12,7 @@ class BlankSkipConformerEncoder(LayerSkipping, ConformerEncoder):
     """ESPnet's ConformerEncoder whose intermediate CTC lets blank frames leave early.
 
     Takes every option of ESPnet's ConformerEncoder, with the same parameter names and
-    shapes, and those of :class:`~espnet_blankskip.encoders.skipping.LayerSkipping`.
+    shapes, and those of `LayerSkipping`.
     Follows Hou et al., "CTC Blank Triggered Dynamic Layer-Skipping", ASRU 2023.
 
     Raises:

@@ -99,7 +99,7 @@ class BlankSkipEBranchformerEncoder(EBranchformerSkipping, EBranchformerEncoder)
     """ESPnet's EBranchformerEncoder whose blank frames leave early.
 
     Takes every option of ESPnet's EBranchformerEncoder, with the same parameter names
-    and shapes, and those of :class:`~espnet_blankskip.encoders.skipping.LayerSkipping`.
+    and shapes, and those of `LayerSkipping`.
     Follows Hou et al., "CTC Blank Triggered Dynamic Layer-Skipping", ASRU 2023, and
     Kim et al., "E-Branchformer", SLT 2022.
 

@@ -44,7 +44,7 @@ class BlankSkipEBranchformerCTCEncoder(EBranchformerSkipping, EBranchformerCTCEn
 
     For ESPnet's S2T task (``espnet2.tasks.s2t_ctc``). Takes every option of ESPnet's
     EBranchformerCTCEncoder, with the same parameter names and shapes, and those of
-    :class:`~espnet_blankskip.encoders.skipping.LayerSkipping`. Prefix frames are part
+    `LayerSkipping`. Prefix frames are part
     of the time axis, are always kept, and come out in front as in ESPnet.
 
     OWSM-CTC trains its early intermediate CTC layers on the transcript and its later

@@ -25,7 +25,7 @@ class GatedEncoder(TrainingProgress):
     Args:
         *args, **kwargs: options of the ESPnet encoder.
         gate_layers, blank_threshold, spike_extension, conv_context, attn_context: see
-            :class:`~espnet_blankskip.gate_options.GateOptions`; the layers are below
+            `GateOptions`; the layers are below
             ``num_blocks``.
         gate_head: what reads the gate: the model's "ctc" head on normalized states,
             as interCTC does; or a head of its "own", for encoders whose gate layers

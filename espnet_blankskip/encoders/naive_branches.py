@@ -1,6 +1,6 @@
 """What layer-skipping E-Branchformers and transformers compute, frame by frame.
 
-The rules are those of :mod:`espnet_blankskip.encoders.naive`. An E-Branchformer layer
+The rules are those of `espnet_blankskip.encoders.naive`. An E-Branchformer layer
 has two convolutions: the one that gates in cgMLP sees a skipped frame's old state
 (``conv_context: stale``) or nothing (``zero``); the one that merges the branches sees
 nothing there, since a skipped frame has no branch outputs. Frames of a prompt's

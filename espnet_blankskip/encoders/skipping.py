@@ -36,7 +36,7 @@ class LayerSkipping(GatedEncoder):
     ESPnet's interCTC options; the class that joins the two provides ``run_layer``
     and ``conv_radius``, and may say otherwise in ``embed_features``, ``drops_layer``,
     ``self_attention``, ``intermediate_states`` and ``final_states``. Its options are
-    those of :class:`~espnet_blankskip.encoders.gated_encoder.GatedEncoder`.
+    those of `GatedEncoder`.
     """
 
     def __init__(self, *args, **kwargs):

@@ -11,7 +11,7 @@ class BlankSkipTransformerEncoder(LayerSkipping, TransformerEncoder):
     """ESPnet's TransformerEncoder whose intermediate CTC lets blank frames leave early.
 
     Takes every option of ESPnet's TransformerEncoder, with the same parameter names
-    and shapes, and those of :class:`~espnet_blankskip.encoders.skipping.LayerSkipping`.
+    and shapes, and those of `LayerSkipping`.
     Positions are absolute and added below the first layer, so kept frames carry their
     true ones along; there is no convolution, so ``conv_context`` has no effect.
 
