@@ -102,6 +102,7 @@ def all_options() -> set:
     modules = [module for module, _ in COMMANDS.values()]
     modules += [f"benchmarks.{case}" for case in CASES]
     modules += ["espnet_blankskip.corpora.cli", "espnet_blankskip.bin.asr_decode"]
+    modules += ["espnet_blankskip.recipe.data_check"]
     found = options_of(build_parser()) | SHELL_OPTIONS | OTHERS_OPTIONS
     for name in modules:
         found |= options_of(importlib.import_module(name).get_parser())
