@@ -27,7 +27,10 @@ OTHERS_OPTIONS = {"--config", "--init_param", "--use_amp", "--accum_grad", "--me
 USERS_FILES = {"conf/train.yaml", "conf/training.yaml", "conf/inference.yaml"}
 BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
-FOLDERS = r"(?:conf|constraints|docs|egs[23]_recipe|espnet_blankskip|examples|tests)"
+FILE = re.compile(
+    r"(?<![\w/$.-])(?:conf|constraints|docs|egs[23]_recipe|espnet_blankskip|examples|tests)"
+    r"/(?![\w./]*<)[\w*./-]*[\w*/]"
+)
 
 
 def options_of(parser: argparse.ArgumentParser) -> set:
@@ -122,7 +125,7 @@ def test_options_that_the_text_names_exist(page, all_options):
 def test_files_that_a_page_names_exist(page):
     text = page.read_text(encoding="utf-8")
     recipe = REPOSITORY / "egs2_recipe" / "asr1"
-    for name in re.findall(rf"(?<![\w/$.-]){FOLDERS}/(?![\w./]*<)[\w*./-]*[\w*/]", text):
+    for name in FILE.findall(text):
         made = re.match(r"egs[23]_recipe/\w+/(data|exp|dump|downloads)\b", name)
         if not made and name not in USERS_FILES:
             places = [REPOSITORY, recipe, REPOSITORY / "egs3_recipe"]
