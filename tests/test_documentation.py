@@ -24,7 +24,7 @@ SHELL_OPTIONS = {"--corpus", "--help", "--force"}
 #: Of ESPnet's commands and of Slurm's.
 OTHERS_OPTIONS = {"--config", "--init_param", "--use_amp", "--accum_grad", "--mem"}
 #: Named for a file that the reader has.
-USERS_FILES = {"conf/train.yaml", "conf/training.yaml", "conf/inference.yaml"}
+USERS_FILES = {"conf/train.yaml", "conf/inference_th90.yaml"}
 BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
 FILE = re.compile(
