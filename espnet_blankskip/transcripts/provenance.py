@@ -132,10 +132,12 @@ class ProvenWriter(Writer):
         self._kept = False
 
     def write(self, record: Record) -> None:
+        """Write one result, and before the first one what the output is made of."""
         if not self._kept:
             self._made_of.write_down()
             self._kept = True
         self._writer.write(record)
 
     def close(self, utterances: Sequence[Utterance], failed: Dict[str, str]) -> None:
+        """Finish the output; see `Writer.close`."""
         self._writer.close(utterances, failed)
