@@ -8,13 +8,13 @@ import re
 import griffe
 
 TOGETHER = re.compile(
-    r"^( +)(\*{0,2}\w+(?:, \*{0,2}\w+)+): (.*(?:\n\1 +.*)*)$", re.MULTILINE
+    r"^( +)(\*{0,2}\w+(?:, \*{0,2}\w+)+):(.*(?:\n\1 +.*)*)$", re.MULTILINE
 )
 
 
 def apart(match: re.Match) -> str:
     """Return an explanation once for each of its arguments."""
-    return "\n".join(f"{match[1]}{name}: {match[3]}" for name in match[2].split(", "))
+    return "\n".join(f"{match[1]}{name}:{match[3]}" for name in match[2].split(", "))
 
 
 class ArgumentsApart(griffe.Extension):
