@@ -158,6 +158,7 @@ class TorchEngine:
         self.model = accelerate(model, precision)
 
     def __call__(self, x, lens, log_threshold, spike_extension) -> Scores:
+        """Encode a batch (B, T, F), and score the frames that are kept."""
         encoder, ctc = self.model.encoder, self.model.ctc
         encoder.set_gate(
             blank_threshold=math.exp(log_threshold),

@@ -13,6 +13,8 @@ from benchmarks.__main__ import CASES
 from espnet_blankskip.bin.blankskip import COMMANDS
 from espnet_blankskip.recipe.option_list import build_parser
 
+pytest.importorskip("onnx", reason="benchmarks exported needs it")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = [
     REPOSITORY / "README.md",

@@ -1,0 +1,1 @@
+"""From a checkpoint to one ONNX file that skips, and back for comparison."""
