@@ -136,23 +136,16 @@ def test_too_short_is_refused_with_the_limit(layer):
 
 @pytest.mark.parametrize("layer", DEPTHWISE)
 @torch.no_grad()
-def test_a_traced_layer_takes_any_length(layer):
-    encoder = make_encoder(input_layer=layer, dtype=torch.float32)
-    embed = encoder.embed.requires_grad_(False)
-
-    def states(feats):
-        return embed(feats, None)[0][0]
-
-    for way in (torch.nn.Module.eval, accelerate):
-        way(embed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", torch.jit.TracerWarning)
-            traced = torch.jit.trace(states, torch.randn(1, 40, FEATS))
-        for frames in (SHORTEST[layer], 41, 133):
-            feats = torch.randn(2, frames, FEATS)
-            torch.testing.assert_close(
-                traced(feats), states(feats), rtol=1e-4, atol=1e-4
-            )
+def test_traced_convolutions_take_any_length(layer):
+    conv = make_encoder(input_layer=layer, dtype=torch.float32).embed.conv
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", torch.jit.TracerWarning)
+        plain = torch.jit.trace(conv, torch.randn(1, 1, 40, FEATS))
+        fast = torch.jit.trace(accelerate(conv), torch.randn(1, 1, 40, FEATS))
+    for frames in (SHORTEST[layer], 41, 133):
+        image = torch.randn(2, 1, frames, FEATS)
+        for traced in (plain, fast):
+            torch.testing.assert_close(traced(image), conv(image), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("frames", [15, 16, 23, 640], ids=str)
