@@ -3,8 +3,8 @@
 A convolution over all channels becomes one per channel, with the same kernel and
 stride, and a pointwise one that mixes them, as FastConformer does (Rekesh et al., ASRU
 2023, arXiv 2305.05084). What it sees, its frames and its lengths are those of the layer
-it is named after; the arithmetic is a sixth or less. ESPnet knows no such layer: it
-builds its own, whose convolutions are then replaced.
+it is named after; the arithmetic is a quarter of it or less. ESPnet knows no such
+layer: it builds its own, whose convolutions are then replaced.
 """
 
 from typing import List, Optional
@@ -16,8 +16,8 @@ from espnet_blankskip.upstream import check_short_utt
 
 #: ``input_layer`` of ours -> ESPnet's with the same kernels and strides.
 DEPTHWISE = {"dw_conv2d": "conv2d", "dw_conv2d8": "conv2d8"}
-#: Channels of wider encoders, unless ``subsampling_channels`` says otherwise; from 256
-#: on FastConformer has no more of them either.
+#: Channels of wider encoders, unless ``subsampling_channels`` says otherwise; those of
+#: FastConformer.
 MOST_CHANNELS = 256
 
 
