@@ -1,8 +1,8 @@
 """Input layers: ESPnet's conv2d and conv2d8 against the depthwise-separable ones.
 
-Encoder (dense) and input layer alone, random weights, one utterance. Before anything is
-timed, an input layer of ours has to be its naive twin in float64, and every accelerated
-encoder has to give what it gives without.
+Encoder (dense) and input layer alone, random weights, one utterance; or, with --train,
+training steps. Before anything is timed, an input layer of ours has to be its naive
+twin in float64, and every accelerated encoder has to give what it gives without.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.encoder import TOLERANCE
-from benchmarks.models import conformer, utterances
+from benchmarks.models import VOCABULARY, conformer, utterances
 from benchmarks.results import publish
 from benchmarks.timing import (
     REPEATS,
@@ -26,6 +26,7 @@ from benchmarks.timing import (
 )
 from espnet_blankskip.acceleration import accelerate
 from espnet_blankskip.encoders.naive_subsampling import naive_subsample
+from espnet_blankskip.upstream import CTC
 from espnet_blankskip.zoo.cost import encoder_cost
 
 LAYERS = {
@@ -38,6 +39,8 @@ LAYERS = {
 UNGATED = dict(gate_layers=[], interctc_layer_idx=[])
 COLUMNS = ["width", "input layer", "arithmetic", "multiply-adds [M/s]"]
 COLUMNS += ["layer [ms]", "of conv2d", "encoder [ms]", "encoder of conv2d"]
+STEP_COLUMNS = ["width", "input layer", "step [s]", "of conv2d", "times real time"]
+TOKENS_PER_SECOND = 5
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -49,6 +52,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--width", type=int, nargs="+", default=[144, 512])
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--dtype", choices=list(TOLERANCE), default="float32")
+    parser.add_argument(
+        "--train", type=int, metavar="B", help="time training steps of B utterances"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=REPEATS)
     parser.add_argument("--save", type=Path, help="folder to keep the result in")
@@ -63,17 +69,26 @@ def main(argv) -> int:
     try:
         check_naive_twin()
         for width in args.width:
-            rows += measure(args, width)
+            rows += measure_steps(args, width) if args.train else measure(args, width)
     except Unequal as e:
         print(f"not timed: {e}")
         return 1
     kind = "CPU time of the process" if args.threads == 1 else "wall time"
     about = (
-        f"{environment()}; {args.layers} layers, {args.seconds:g} s of audio, batch 1, "
-        f"no gate; plain: as torch computes it; {kind}, median of {args.repeats} rounds"
+        f"{environment()}; {args.layers} layers, {args.seconds:g} s of audio, batch "
+        f"{args.train or 1}, no gate; plain: as torch computes it; {kind}, median of "
+        f"{args.repeats} rounds"
     )
-    publish("front", rows, COLUMNS, about, argv, args.save)
+    columns = STEP_COLUMNS if args.train else COLUMNS
+    publish("front", rows, columns, about, argv, args.save)
     return 0
+
+
+def build(args, width: int, name: str, **options):
+    """An encoder with the input layer of this name."""
+    heads = 4 if width < 256 else width // 64
+    options = {"input_layer": name.split(",")[0], **LAYERS[name], **options}
+    return conformer(args.layers, width, heads, **options)
 
 
 @torch.inference_mode()
@@ -81,10 +96,8 @@ def measure(args, width: int):
     """Rows for one width."""
     feats, lens = utterances([args.seconds])
     encoders, cost = {}, {}
-    for name, options in LAYERS.items():
-        heads = 4 if width < 256 else width // 64
-        options = {**options, "input_layer": name.split(",")[0]}
-        plain = conformer(args.layers, width, heads, 0, **options, **UNGATED).eval()
+    for name in LAYERS:
+        plain = build(args, width, name, **UNGATED).eval()
         fast = accelerate(copy.deepcopy(plain), args.dtype)
         want, got = plain(feats, lens)[0], fast(feats, lens)[0]
         if not float((want - got).abs().max()) <= TOLERANCE[args.dtype]:
@@ -93,7 +106,7 @@ def measure(args, width: int):
             encoders[name, way] = encoder
             encoder.encoders = encoders["conv2d", way].encoders  # to spare memory
         state = {f"encoder.{n}": w for n, w in plain.state_dict().items()}
-        needed = encoder_cost(state, options["input_layer"], want.size(1))
+        needed = encoder_cost(state, name.split(",")[0], want.size(1))
         cost[name] = 1e-6 * needed.subsampling / args.seconds
     now = clock("cpu", args.threads)
     runs = {key: partial(e.embed, feats, None) for key, e in encoders.items()}
@@ -115,6 +128,40 @@ def measure(args, width: int):
         }
         for way in ("plain", args.dtype)
         for name in LAYERS
+    ]
+
+
+def measure_steps(args, width: int):
+    """Rows for one width: forward and backward, with interCTC and final CTC loss."""
+    feats, lens = utterances([args.seconds] * args.train)
+    count = int(TOKENS_PER_SECOND * args.seconds)
+    labels = torch.randint(1, VOCABULARY, (args.train, count))
+    label_lens = torch.full((args.train,), count)
+    middle = dict(gate_layers=[], interctc_layer_idx=[max(1, args.layers // 3)])
+
+    def step(name):
+        encoder = build(args, width, name, **middle).train()
+        ctc = CTC(VOCABULARY, width)
+
+        def run():
+            (out, [(_, inner)]), out_lens, _ = encoder(feats, lens)
+            losses = [ctc(h, out_lens, labels, label_lens) for h in (out, inner)]
+            sum(losses).backward()
+
+        return run
+
+    now = clock("cpu", args.threads)
+    times = interleaved({name: step(name) for name in LAYERS}, args.repeats, now)
+    audio = args.seconds * args.train
+    return [
+        {
+            "width": width,
+            "input layer": name,
+            "step [s]": f"{statistics.median(spent):.2f}",
+            "of conv2d": f"{median_ratio(times['conv2d'], spent):.2f}x",
+            "times real time": f"{audio / statistics.median(spent):.0f}",
+        }
+        for name, spent in times.items()
     ]
 
 

@@ -5,7 +5,7 @@ import pytest
 from benchmarks import __main__ as runner
 from benchmarks import front
 
-SMALL = "--layers 1 --width 16 --seconds 1 --repeats 1".split()
+SMALL = "--layers 2 --width 16 --seconds 1 --repeats 1".split()
 
 
 def test_every_layer_gets_its_row(capsys):
@@ -13,6 +13,14 @@ def test_every_layer_gets_its_row(capsys):
     printed = capsys.readouterr().out
     for name in front.LAYERS:
         assert printed.count(f"| {name} |") == 2
+
+
+def test_training_steps_are_timed_too(capsys):
+    assert runner.main(["front", *SMALL, "--train", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "batch 2" in printed
+    for name in front.LAYERS:
+        assert printed.count(f"| {name} |") == 1
 
 
 @pytest.mark.parametrize("broken", ["naive_subsample", "accelerate"])
