@@ -5,6 +5,7 @@ import sys
 
 CASES = {
     "encoder": "encoder and greedy search against ESPnet's, dense and skipping",
+    "front": "input layers: ESPnet's against the depthwise-separable ones",
     "decode": "waveform to text against ESPnet's asr_inference, on a test set",
     "exported": "exported models in each engine and precision against ESPnet's encoder",
     "joint": "ESPnet's joint CTC/attention search over an accelerated encoder",

@@ -29,6 +29,7 @@ SUITE: Dict[str, Sequence[str]] = {
         "--lengths mixed --keep 0.3",
         "--seconds 10 --keep 0.3 --rel-pos legacy",
     ),
+    "front": ("", "--dtype bfloat16"),
     "decode": (
         DEMO,
         f"{DEMO} --join 20 --utterances 15",
@@ -52,6 +53,8 @@ ABOUT = {
     "same random weights. *dense* is the accelerated encoder without a gate; *of "
     "skipping alone* is against it, and *FLOP ideal* what counted multiply-adds allow. "
     "*limit*: nothing but the multiply-adds, at the fastest rate measured.",
+    "front": "ESPnet's input layers against the depthwise-separable ones: the layer "
+    "alone and the dense encoder, as torch computes them (*plain*) and accelerated.",
     "decode": "Waveform to text with a trained checkpoint, against ESPnet's "
     "`asr_inference`.",
     "joint": "ESPnet's own joint CTC/attention search, on a hybrid model.",

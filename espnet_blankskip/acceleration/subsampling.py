@@ -9,6 +9,7 @@ from torch import Tensor
 from espnet_blankskip.acceleration.module import Accelerated
 
 BLOCK_FRAMES = 128  # output frames at a time, whose inputs still fit into cache
+DEPTHWISE_BLOCK_FRAMES = 32  # for these it is memory that takes the time
 
 
 class AcceleratedSubsampling(Accelerated, torch.nn.Sequential):
@@ -16,9 +17,9 @@ class AcceleratedSubsampling(Accelerated, torch.nn.Sequential):
 
     The first convolution, which has one input channel, is a linear layer on the
     patches of the spectrogram; so its output, and with it every later one, lies
-    channels last, which oneDNN computes twice as fast. On a long utterance the
-    layers run on one stretch of time after the other, because the first one's output
-    is some fifty times larger than the frames that come out at the end.
+    channels last, which oneDNN computes twice as fast, depthwise or not. On a long
+    utterance the layers run on one stretch of time after the other, because the first
+    one's output is some fifty times larger than the frames that come out at the end.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -29,7 +30,9 @@ class AcceleratedSubsampling(Accelerated, torch.nn.Sequential):
         frames = (x.size(2) - width) // stride + 1
         if frames < 1:
             return super().forward(x)
-        block = max(1, BLOCK_FRAMES // x.size(0))
+        depthwise = any(conv.groups > 1 for conv in self._convolutions())
+        block = DEPTHWISE_BLOCK_FRAMES if depthwise else BLOCK_FRAMES
+        block = max(1, block // x.size(0))
         images = []
         for start in range(0, frames, block):
             first, last = start * stride, min(start + block, frames) - 1
@@ -38,19 +41,21 @@ class AcceleratedSubsampling(Accelerated, torch.nn.Sequential):
 
     def _convolve(self, x: Tensor) -> Tensor:
         dtype = self.dtype_for(x)
-        convs = self._convolutions()
-        image = _patches(convs[0], x.to(dtype))
-        for number, conv in enumerate(convs):
+        image = x.to(dtype)
+        for number, layer in enumerate(self):
+            if isinstance(layer, torch.nn.ReLU):
+                image = image.relu_()
+                continue
             weight, bias = self.derived.get(
                 (number, dtype),
-                (conv.weight, conv.bias),
-                lambda conv=conv: _channels_last(conv, dtype),
+                (layer.weight, layer.bias),
+                lambda layer=layer: _channels_last(layer, dtype),
             )
             if number == 0:
-                image = F.linear(image, weight.flatten(1), bias).permute(0, 3, 1, 2)
+                image = F.linear(_patches(layer, image), weight.flatten(1), bias)
+                image = image.permute(0, 3, 1, 2)
             else:
-                image = F.conv2d(image, weight, bias, conv.stride)
-            image = image.relu_()
+                image = F.conv2d(image, weight, bias, layer.stride, groups=layer.groups)
         return image.to(x.dtype)
 
     def _convolutions(self) -> List[torch.nn.Conv2d]:
@@ -66,16 +71,20 @@ class AcceleratedSubsampling(Accelerated, torch.nn.Sequential):
 
     @staticmethod
     def can_replace(layers: torch.nn.Sequential) -> bool:
-        """Whether these are plain convolutions, each with a ReLU, from one channel."""
-        kinds = [type(layer) for layer in layers]
-        if not kinds or kinds != [torch.nn.Conv2d, torch.nn.ReLU] * (len(kinds) // 2):
+        """Whether these are plain convolutions and ReLUs, from one channel.
+
+        A convolution may be depthwise.
+        """
+        convs = [layer for layer in layers if type(layer) is torch.nn.Conv2d]
+        others = [layer for layer in layers if type(layer) is not torch.nn.Conv2d]
+        if not convs or convs[0] is not layers[0] or convs[0].in_channels != 1:
             return False
-        return layers[0].in_channels == 1 and all(
+        return all(type(layer) is torch.nn.ReLU for layer in others) and all(
             conv.padding == (0, 0)
             and conv.dilation == (1, 1)
-            and conv.groups == 1
+            and conv.groups in (1, conv.out_channels)
             and conv.bias is not None
-            for conv in layers[::2]
+            for conv in convs
         )
 
 

@@ -5,6 +5,12 @@ from typing import List, Optional, Sequence, Union
 
 import torch
 
+from espnet_blankskip.encoders.depthwise_subsampling import (
+    DEPTHWISE,
+    checked_channels,
+    make_depthwise,
+    stock_input_layer,
+)
 from espnet_blankskip.encoders.options import (
     GATE_HEADS,
     check_can_skip,
@@ -23,7 +29,11 @@ class GatedEncoder(TrainingProgress):
     """Options of an encoder with gates, and when it skips in training.
 
     Args:
-        *args, **kwargs: options of the ESPnet encoder.
+        *args, **kwargs: options of the ESPnet encoder. ``input_layer`` may also be
+            ``dw_conv2d`` or ``dw_conv2d8``: ESPnet's conv2d (by 4) and conv2d8 by
+            depthwise-separable convolutions.
+        subsampling_channels: channels between the convolutions of these two; as many
+            as ``output_size`` by default, but no more than 256.
         gate_layers, blank_threshold, spike_extension, conv_context, attn_context: see
             `GateOptions`; the layers are below
             ``num_blocks``.
@@ -58,10 +68,17 @@ class GatedEncoder(TrainingProgress):
         train_skip: Union[bool, float] = True,
         skip_warmup_steps: int = 0,
         requires_plugin: Optional[str] = None,
+        subsampling_channels: Optional[int] = None,
         **kwargs,
     ):
         check_espnet_options(kwargs, super().__init__)
+        input_layer = kwargs.get("input_layer")
+        channels = checked_channels(subsampling_channels, input_layer)
+        if input_layer is not None:
+            kwargs["input_layer"] = stock_input_layer(input_layer)
         super().__init__(*args, **kwargs)
+        if input_layer in DEPTHWISE:
+            make_depthwise(self.embed, input_layer, channels)
         self.num_blocks = len(self.encoders)
         options = GateOptions(
             gate_layers, blank_threshold, spike_extension, conv_context, attn_context

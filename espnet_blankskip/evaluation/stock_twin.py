@@ -5,6 +5,7 @@ import inspect
 
 import torch
 
+from espnet_blankskip.encoders.depthwise_subsampling import DEPTHWISE
 from espnet_blankskip.encoders.gated_encoder import GatedEncoder
 from espnet_blankskip.upstream import ESPnetASRModel, asr_task
 
@@ -30,6 +31,12 @@ def build_stock_twin(
     """
     if not train_args.encoder.startswith(PREFIX):
         raise ValueError(f"encoder {train_args.encoder} is not one of the plugin's")
+    input_layer = train_args.encoder_conf.get("input_layer")
+    if input_layer in DEPTHWISE:
+        raise ValueError(
+            f"input_layer={input_layer} is the plugin's, and no encoder of ESPnet's "
+            "has it"
+        )
     ours = set(inspect.signature(GatedEncoder.__init__).parameters)
     stock = set(inspect.signature(ESPnetASRModel.__init__).parameters)
     args = argparse.Namespace(**vars(train_args))

@@ -10,6 +10,7 @@ from espnet_blankskip.terminal import log
 
 #: Frames of features for one encoder frame, by the encoder's ``input_layer``.
 SUBSAMPLING = {"conv2d1": 1, "conv2d2": 2, "conv2d": 4, "conv2d6": 6, "conv2d8": 8}
+SUBSAMPLING.update(dw_conv2d=4, dw_conv2d8=8)
 DEFAULT_HOP_LENGTH = 128
 
 

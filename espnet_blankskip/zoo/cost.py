@@ -14,13 +14,15 @@ import torch
 from espnet_blankskip.zoo.weights import HEAD, count_layers
 
 UTTERANCE_FRAMES = 250  # 10 s of speech at 40 ms a frame
-# strides in time (and frequency) of each convolution of ESPnet's input layers
+# strides in time (and frequency) of each convolution of the input layers
 STRIDES = {
     "conv2d": (2, 2),
     "conv2d1": (1, 1),
     "conv2d2": (2, 1),
     "conv2d6": (2, 3),
     "conv2d8": (2, 2, 2),
+    "dw_conv2d": (2, 2, 1),
+    "dw_conv2d8": (2, 2, 1, 2, 1),
     "conv1d1": (1, 1),
     "conv1d2": (1, 2),
     "conv1d3": (1, 3),

@@ -27,6 +27,9 @@ CONFIGS = {
     "skipping conformer": train_config(),
     "factorized with interCTC": train_config(factorized=True),
     "stock conformer": train_config(skipping=False),
+    "depthwise input layer": train_config(
+        encoder_conf=dict(ENCODER_CONF, **SKIPPING, input_layer="dw_conv2d8")
+    ),
     "own gate head": train_config(
         encoder_conf=dict(ENCODER_CONF, **SKIPPING, gate_head="own")
     ),

@@ -10,6 +10,8 @@ TWINS = {
     f"train_asr_{corpus}blankskip_conformer": f"train_asr_{corpus}conformer_interctc"
     for corpus in ("", "librispeech_100_", "aishell_", "small_", "fsdd_")
 }
+#: Their input layer is the plugin's: there is no stock twin.
+ALONE = ["train_asr_mini_librispeech_blankskip_conformer"]
 #: What of these the plugin adds; everything else is ESPnet's.
 GATE_OPTIONS = {
     "gate_layers",
@@ -53,7 +55,7 @@ def test_scales_are_the_published_ones(name):
     assert conf["gate_layers"] == conf["interctc_layer_idx"] == [6]
 
 
-@pytest.mark.parametrize("name", [*TWINS, *TWINS.values()])
+@pytest.mark.parametrize("name", [*TWINS, *TWINS.values(), *ALONE])
 def test_configuration_builds_its_model(name):
     import torch
     from espnet2.tasks.asr import ASRTask

@@ -99,7 +99,11 @@ def test_fast_path_is_the_definition(options, prompt):
     check_parity(encoder, frames=110, prompt=prompt and make_prompt(6))
 
 
-@pytest.mark.parametrize("options", GATES.values(), ids=GATES)
+@pytest.mark.parametrize(
+    "options",
+    [*GATES.values(), dict(gate_layers=[2], input_layer="dw_conv2d8")],
+    ids=[*GATES, "dw_conv2d8"],
+)
 def test_batched_equals_single(options):
     memory_lens = (4, 1, 6, 3)
     prompt = make_prompt(*memory_lens)

@@ -1,5 +1,6 @@
 """Scores are jiwer's counts over all references; the report is complete and sane."""
 
+import argparse
 import logging
 import math
 import re
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from real_speech import digit_files
 from tiny_experiment import write_experiment
 
@@ -251,6 +253,17 @@ def test_stock_encoder_with_our_weights_says_what_dense_says(test_set):
         theirs, result = stock(samples), ours(samples)
         assert result.token_int == theirs.token_int
         assert result.score == theirs.score
+
+
+def test_a_layer_that_espnet_lacks_is_named_where_a_stock_twin_is_asked_for():
+    model = torch.nn.Identity()
+    args = argparse.Namespace(
+        encoder="blankskip_conformer", encoder_conf=dict(input_layer="dw_conv2d8")
+    )
+    with pytest.raises(
+        ValueError, match="input_layer=dw_conv2d8.*no encoder of ESPnet"
+    ):
+        build_stock_twin(model, args)
 
 
 def test_a_setting_leaves_the_gate_as_trained(test_set):

@@ -28,14 +28,23 @@ def test_unknown_tokens_are_counted(token_type, tokens, found, tmp_path, capsys)
         assert out == ""
 
 
-def test_transcripts_longer_than_frames_are_named(tmp_path, capsys):
+@pytest.mark.parametrize(
+    "encoder_conf, frames",
+    [("{}", 25), ("{input_layer: conv2d8}", 12), ("{input_layer: dw_conv2d8}", 12)],
+)
+def test_transcripts_longer_than_frames_are_named(
+    encoder_conf, frames, tmp_path, capsys
+):
     write_rows(tmp_path / "speech_shape", [("a", "8000"), ("b", "8000")])
-    write_rows(tmp_path / "text_shape.char", [("a", "25,30"), ("b", "26,30")])
+    counts = [("a", f"{frames},30"), ("b", f"{frames + 1},30")]
+    write_rows(tmp_path / "text_shape.char", counts)
     config = tmp_path / "config.yaml"
-    config.write_text("frontend_conf: {hop_length: 80}\n")
+    config.write_text(
+        f"frontend_conf: {{hop_length: 80}}\nencoder_conf: {encoder_conf}\n"
+    )
     tell_too_long_transcripts(tmp_path, "char", config)
     out = capsys.readouterr().out
-    assert "b: 26 tokens in only 25 frames" in out
+    assert f"b: {frames + 1} tokens in only {frames} frames" in out
     assert "Stage 10: a:" not in out
     assert "1 utterances" in out
 

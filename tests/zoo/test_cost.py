@@ -5,6 +5,7 @@ import torch
 from tiny_checkpoints import E_BRANCHFORMER_CONF, FEATS, light_state
 from tiny_experiment import ENCODER_CONF
 
+from espnet_blankskip.encoders import ENCODERS
 from espnet_blankskip.upstream import stock_encoder
 from espnet_blankskip.zoo.cost import encoder_cost, speed_ups
 
@@ -39,15 +40,28 @@ CASES = {
         "conv2d6",
     ),
     "e_branchformer": ("e_branchformer", E_BRANCHFORMER_CONF, "conv2d"),
+    "conformer, dw_conv2d": (
+        "blankskip_conformer",
+        dict(ENCODER_CONF, input_layer="dw_conv2d"),
+        "dw_conv2d",
+    ),
+    "conformer, dw_conv2d8": (
+        "blankskip_conformer",
+        dict(ENCODER_CONF, input_layer="dw_conv2d8", subsampling_channels=8),
+        "dw_conv2d8",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_dense_estimate_is_what_the_modules_do(case):
     name, conf, input_layer = CASES[case]
-    encoder = stock_encoder(name)(input_size=FEATS, **conf)
-    real, frames = counted(encoder, torch.randn(1, T_IN, FEATS))
-    state = light_state(name, conf)
+    encoder_class = ENCODERS.get(name) or stock_encoder(name)
+    # bins of which no convolution leaves one over: the estimate does not see those
+    feats = 31 if input_layer == "dw_conv2d8" else FEATS
+    encoder = encoder_class(input_size=feats, **conf)
+    real, frames = counted(encoder, torch.randn(1, T_IN, feats))
+    state = light_state(name, conf, feats)
     cost = encoder_cost(state, input_layer, frames)
     without_attention = cost.subsampling + cost.layers * (
         frames * cost.per_frame + cost.table

@@ -34,13 +34,13 @@ def stock_config(**changes) -> dict:
     return config
 
 
-def light_state(encoder="conformer", encoder_conf=None):
+def light_state(encoder="conformer", encoder_conf=None, feats=FEATS):
     """Weights of an encoder and a CTC head, named as in a whole model."""
     torch.manual_seed(0)
     conf = encoder_conf or ENCODER_CONF
     cls = ENCODERS.get(encoder) or stock_encoder(encoder)
     parts = {
-        "encoder": cls(input_size=FEATS, **conf),
+        "encoder": cls(input_size=feats, **conf),
         "ctc": CTC(len(TOKENS), conf["output_size"]),
     }
     return {
