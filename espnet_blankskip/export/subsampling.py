@@ -48,7 +48,7 @@ def embed(
         out = module.out
         steps = [*out] if isinstance(out, torch.nn.Sequential) else [out]
         steps += [module.pos_enc] if hasattr(module, "pos_enc") else []
-        if g.int8 and isinstance(module.conv[0], torch.nn.Conv2d):
+        if g.int8 and _is_dense(module.conv):
             x = _convolutions_in_8_bits(g, module.conv, feats)
             x = _columns_first(g, steps.pop(0), module.conv[-2].out_channels, x)
         else:
@@ -58,6 +58,12 @@ def embed(
     for step in steps:
         x = _step(g, step, x)
     return x, lens
+
+
+def _is_dense(convs: torch.nn.Sequential) -> bool:
+    """Whether they are products worth 8 bits: two-dimensional, over all channels."""
+    kernels = [conv for conv in convs if hasattr(conv, "kernel_size")]
+    return all(isinstance(c, torch.nn.Conv2d) and c.groups == 1 for c in kernels)
 
 
 def _long_enough(g: Graph, convs: torch.nn.Sequential, feats: Value) -> Value:
@@ -106,6 +112,7 @@ def _convolutions(g: Graph, convs: torch.nn.Sequential, feats: Value) -> Value:
             g.weight(array(conv.bias), "subsampling.bias"),
             kernel_shape=conv.kernel_size,
             strides=conv.stride,
+            group=conv.groups,
         )
     if flat:
         return x.transpose(0, 2, 1)

@@ -93,6 +93,8 @@ INPUT_LAYERS = {
     "conformer-conv2d2": 40,
     "conformer-conv2d6": 90,
     "conformer-conv2d8": 120,
+    "conformer-dw_conv2d": 60,
+    "e_branchformer-dw_conv2d8": 120,
     "e_branchformer-conv1d1": 25,
     "e_branchformer-conv1d2": 40,
     "e_branchformer-conv1d3": 50,
