@@ -1,7 +1,7 @@
 """One writer at a time for every output, experiment and data folder.
 
-A lock is flock's, on a hidden file beside what is locked. The system releases it when
-its holder, and all that the holder has started, have ended, however they ended.
+A lock is flock's, on a hidden file (`hidden_file`). The system releases it when its
+holder, and all that the holder has started, have ended, however they ended.
 """
 
 import contextlib
@@ -33,11 +33,21 @@ def held() -> Tuple[int, ...]:
     return tuple(_held)
 
 
-def hidden_name(name: str, ending: str) -> str:
-    """Name of a hidden file about another one; never too long, as a name may be."""
+def hidden_file(output: Path, ending: str) -> Path:
+    """Where a hidden file about an output lies, whatever the output is called.
+
+    Beside it; in a folder that lies where we may not write, such as a mounted one,
+    inside. Its name is never too long.
+    """
+    # two names of one file, one of them a link, are one output
+    path = Path(os.path.realpath(output))
+    name = path.name
     if len(os.fsencode(name)) > _MAX_NAME_BYTES:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
-    return f".{name}.{ending}"
+    beside = path.parent
+    if path.is_dir() and (path == beside or not os.access(beside, os.W_OK)):
+        beside = path
+    return beside / f".{name}.{ending}"
 
 
 @contextlib.contextmanager
@@ -52,17 +62,14 @@ def locked(output: Path, who: str, part: str = "") -> Iterator[None]:
 
     Raises:
         InUse: Somebody has it already.
-        OSError: The folder above it cannot be written to.
+        OSError: There is no place that can be written to.
     """
-    # two names of one file, one of them a link, are one output
-    path = Path(os.path.realpath(output))
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    # by its own name: what /dev/stdout is a link to has none
+    if output.exists() and not (output.is_file() or output.is_dir()):
         yield
         return
-    lock = path.with_name(
-        hidden_name(f"{path.name}.{part}" if part else path.name, "lock")
-    )
-    folders = [folder for folder in path.parents if not folder.exists()]
+    lock = hidden_file(output, f"{part}.lock" if part else "lock")
+    folders = [folder for folder in lock.parents if not folder.exists()]
     descriptor = _acquire(lock, output)
     _held.append(descriptor)
     try:

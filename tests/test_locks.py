@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -86,10 +87,41 @@ def test_who_goes_on_where_nobody_is_told_is_not_locked_out(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("name", ["null", "pipe"])
+@pytest.mark.parametrize("name", ["null", "pipe", "nameless pipe"])
 def test_what_is_no_file_is_not_locked(name, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    output = {"null": "/dev/null", "pipe": pipe}[name]
+    # such as a shell hands over for >(gzip > file), and standard output often is
+    nameless = os.pipe()
+    places = {"null": "/dev/null", "pipe": pipe}
+    output = Path(places.get(name, f"/dev/fd/{nameless[1]}"))
     with locked(output, "me"), locked(output, "me too"):
         assert list(tmp_path.iterdir()) == [pipe]
+    for end in nameless:
+        os.close(end)
+
+
+def test_a_folder_is_locked_where_that_above_it_is_not_ours(tmp_path, monkeypatch):
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    allowed = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != tmp_path and allowed(path, mode)
+    )
+    with locked(folder, "me"):
+        assert [path.parent for path in tmp_path.rglob(".*")] == [folder]
+        with pytest.raises(InUse), locked(folder, "me too"):
+            pass
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", [".", "..", "x/.."])
+def test_a_hidden_file_is_named_after_a_folder_that_a_path_only_leads_to(
+    name, tmp_path, monkeypatch
+):
+    here = tmp_path / "here/x"
+    (here / "x").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    meant = here.parent if name == ".." else here
+    found = locks.hidden_file(Path(name), "made_of.json")
+    assert found == meant.parent / f".{meant.name}.made_of.json"

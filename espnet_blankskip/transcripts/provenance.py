@@ -1,7 +1,7 @@
 """Which files and options an output was made of, so that it goes on only as it began.
 
 An output names utterances, and two files of one name may be two recordings. What each
-name stands for is kept in a hidden file beside the output.
+name stands for is kept in a hidden file about the output.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, List, Sequence, Set
 
 from espnet_blankskip.kaldi.utterances import Utterance
 from espnet_blankskip.kaldi.whole_file import write_whole
-from espnet_blankskip.locks import hidden_name
+from espnet_blankskip.locks import hidden_file
 from espnet_blankskip.transcripts.inputs import printable
 from espnet_blankskip.transcripts.writers import Record, Writer
 
@@ -49,7 +49,7 @@ class Provenance:
 
     def __init__(self, output: Path):
         self._output = output
-        self._path = output.with_name(hidden_name(output.name, "made_of.json"))
+        self._path = hidden_file(output, "made_of.json")
         self._known: Dict[str, Dict[str, Any]] = {}
         try:
             self._known = json.loads(self._path.read_text(encoding="utf-8"))
