@@ -79,6 +79,7 @@ __all__ = [
     "mel_filters_by",
     "model_downloader",
     "model_part",
+    "optimizers_and_schedulers",
     "s2t_ctc_task",
     "speech2text_class",
     "stock_encoder",

@@ -208,7 +208,7 @@ class BlankSkipSpeech2Text(RunTimeGate, RunTimePrompt, EspnetMethods, Recognizer
         from espnet_blankskip.zoo.model_loading import load_checkpoint
 
         check_device(device, dtype)
-        gate = take_options(options, options.get("gate"))[0]
+        gate = take_options(options, options.get("gate"), options.get("search"))[0]
         model, train_args, _ = load_checkpoint(
             str(source), device, _weight_dtype(dtype), gate.gate_layers
         )

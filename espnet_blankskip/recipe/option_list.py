@@ -133,8 +133,9 @@ def _data(add: Callable) -> None:
         "--corpus",
         default="fsdd",
         help="what local/data.sh makes the data of: fsdd, mini_an4, an4, "
-        "librispeech_100, librispeech, aishell, synthetic, lhotse:NAME; the other "
-        "defaults go by it (not in asr.sh)",
+        "mini_librispeech, librispeech_100, librispeech, aishell, synthetic, "
+        "lhotse:NAME, or own for what is in data/; the other defaults go by it (not in "
+        "asr.sh)",
     )
     add("--train_set", default="", help="training set in data/ (required)")
     add("--valid_set", default="", help="validation set in data/ (required)")

@@ -4,7 +4,7 @@ import argparse
 import difflib
 import os
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from espnet_blankskip.recipe.backends import choose_backends
 from espnet_blankskip.recipe.option_list import (
@@ -71,6 +71,9 @@ def parse_options(argv: Sequence[str]) -> Optional[argparse.Namespace]:
     for name in ("train_set", "valid_set", "test_sets"):
         if not getattr(options, name):
             raise OptionError(f"--{name} is required")
+    # what is asked for twice is done once
+    options.test_sets = list(dict.fromkeys(options.test_sets))
+    options.inference_config = list(dict.fromkeys(options.inference_config))
     if options.max_wav_duration <= options.min_wav_duration:
         raise OptionError(
             f"--max_wav_duration {options.max_wav_duration:g} must be above "
@@ -81,6 +84,7 @@ def parse_options(argv: Sequence[str]) -> Optional[argparse.Namespace]:
             "--inference_tag names one result, but --inference_config "
             f"has {len(options.inference_config)} configurations"
         )
+    check_names_of_results(options.inference_config)
     check_config("--asr_config", options.asr_config)
     for path in options.inference_config:
         check_config("--inference_config", Path(path))
@@ -130,6 +134,18 @@ def check_support(options: argparse.Namespace) -> None:
         raise OptionError(f"--num_nodes {options.num_nodes} needs an ESPnet tree")
     if options.nlsyms_txt != "none" and not Path(options.nlsyms_txt).is_file():
         raise OptionError(f"--nlsyms_txt: no such file: {options.nlsyms_txt}")
+
+
+def check_names_of_results(configs: Sequence[str]) -> None:
+    """Refuse configurations whose results would go into one folder."""
+    called: Dict[str, str] = {}
+    for config in configs:
+        other = called.setdefault(Path(config).stem, config)
+        if other != config:
+            raise OptionError(
+                f"--inference_config: the results of {other} and {config} would have "
+                "one name: give one of the files another"
+            )
 
 
 def check_config(name: str, path) -> None:

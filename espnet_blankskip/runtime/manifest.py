@@ -131,5 +131,8 @@ def read_manifest(folder: Union[str, Path], check: Optional[List[str]] = None):
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:  # hashlib.file_digest is not in Python 3.9 and 3.10
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -232,9 +232,10 @@ class ExportedSpeech2Text(Recognizer):
         Raises:
             ValueError: It is out of its range.
         """
-        if batch_size > 1 and not self.manifest.batches:
+        size = super().checked_batch_size(batch_size)
+        if size > 1 and not self.manifest.batches:
             raise ValueError(
-                f"batch_size={batch_size}: this model was exported for sherpa-onnx's "
-                "way to hand over a waveform, which is one at a time"
+                f"batch_size={size}: this model was exported for sherpa-onnx's way to "
+                "hand over a waveform, which is one at a time"
             )
-        return super().checked_batch_size(batch_size)
+        return size

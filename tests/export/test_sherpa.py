@@ -50,7 +50,7 @@ def test_a_waveform_gives_our_transcripts_and_times(factorized, tmp_path):
         np.testing.assert_allclose(result.timestamps, starts, atol=1e-3)
         assert ours(path).text == recognized.text
     with pytest.raises(ValueError, match="batch_size=2"):
-        ExportedSpeech2Text(tmp_path / "out", batch_size=2)
+        ExportedSpeech2Text(tmp_path / "out", batch_size="2")
 
 
 def test_features_of_its_dolphin_loader_are_nearly_ours(tmp_path):

@@ -351,6 +351,9 @@ def test_options_are_given_whole_or_by_name(files):
     assert (found.blank_threshold, found.spike_extension) == (0.7, 2)
     assert (found.mode, recognizer.batch_size) == ("skipping", 2)
     assert recognizer.search_options == SearchOptions(4, nbest=3)
+    experiment = files[1].parent
+    found = BlankSkipSpeech2Text.from_pretrained(experiment, search=search, nbest=3)
+    assert found.search_options == SearchOptions(4, nbest=3)
 
 
 def _drop(state):

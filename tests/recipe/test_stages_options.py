@@ -39,6 +39,10 @@ WRONG = [
     (["--num_nodes", "2"], "--num_nodes 2 needs an ESPnet tree"),
     (["--asr_config", "conf/no.yaml"], "--asr_config: no such file: conf/no.yaml"),
     (["--inference_config", "a.yaml,b.yaml"], "--inference_config: no such file"),
+    (
+        ["--inference_config", "a/x.yaml b/x.yaml"],
+        "the results of a/x.yaml and b/x.yaml would have one name",
+    ),
     (["--nlsyms_txt", "no.txt"], "--nlsyms_txt: no such file: no.txt"),
     (["--train_set", ""], "--train_set is required"),
     (["--test_sets", ""], "--test_sets is required"),
@@ -131,6 +135,15 @@ def test_broken_config_is_named(tmp_path):
     path.write_text("- encoder\n")
     with pytest.raises(OptionError, match="option: value"):
         parse_options([*SETS, "--asr_config", str(path)])
+
+
+def test_what_is_asked_for_twice_is_done_once(tmp_path):
+    config = tmp_path / "x.yaml"
+    config.write_text("mode: dense\n")
+    twice = ["--test_sets", "eval tr eval", "--inference_config", f"{config} {config}"]
+    layout = Layout(parse_options([*SETS, *twice]))
+    assert layout.test_sets == ["eval", "tr"]
+    assert [decoding.config for decoding in layout.decodings] == [config]
 
 
 def test_values_are_read_as_asr_sh_reads_them():
