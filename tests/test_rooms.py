@@ -14,9 +14,9 @@ ORDER = REPOSITORY / "docs" / "rooms.txt"
 DOOR = "upstream"
 #: Functions that import what a string names.
 IMPORTERS = ("quiet_import", "import_module", "run_module")
-#: What people typed before; each only runs the module that has the name today.
-# rooms whose modules are named after the part of a model or call that they mirror
+#: Rooms whose modules are named after the part of a model or call that they mirror.
 MIRRORS = ("export", "runtime")
+#: What people typed before; each only runs the module that has the name today.
 OLD_NAMES = ("recipe/corpora.py", "recipe/report.py")
 
 

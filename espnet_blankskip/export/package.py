@@ -1,5 +1,6 @@
 """Export a checkpoint: graph, tokens, tokenizer and manifest in one folder."""
 
+import os
 import shutil
 from argparse import Namespace
 from dataclasses import asdict, dataclass, replace
@@ -30,7 +31,15 @@ from espnet_blankskip.export.sherpa import (
 )
 from espnet_blankskip.export.tokens import check_tokens, token_lines
 from espnet_blankskip.gate_options import GateOptions
-from espnet_blankskip.runtime.manifest import MODELS, Manifest, read_manifest, sha256
+from espnet_blankskip.locks import locked
+from espnet_blankskip.runtime.manifest import (
+    FILE,
+    MODELS,
+    Manifest,
+    read_manifest,
+    sha256,
+)
+from espnet_blankskip.temporary import vanishing
 from espnet_blankskip.version import __version__
 
 TOKENS = "tokens.txt"
@@ -92,9 +101,10 @@ def export_checkpoint(
     model, train_args, _ = load_checkpoint(source)
     set_gate(model, gate or {})
     weights = sha256(open_checkpoint(source).model_file)
-    return export_model(
-        model, train_args, folder, source, weights, with_frontend, for_sherpa, int8
-    )
+    with locked(folder, "blankskip export"):
+        return export_model(
+            model, train_args, folder, source, weights, with_frontend, for_sherpa, int8
+        )
 
 
 def set_gate(model: torch.nn.Module, gate: Dict[str, Any]) -> None:
@@ -126,7 +136,7 @@ def export_model(
     Args:
         model: ESPnet's ASR model, in evaluation mode.
         train_args: Its training arguments.
-        folder: Where to write.
+        folder: Where to write; stays empty if this fails.
         source, source_sha256: Where it came from, for the manifest.
         with_frontend, for_sherpa, int8: As for `export_checkpoint`.
 
@@ -161,15 +171,24 @@ def export_model(
     if loader is OMNILINGUAL:
         manifest = replace(manifest, batches=False)
     folder.mkdir(parents=True, exist_ok=True)
-    bpemodel = getattr(train_args, "bpemodel", None)
-    if bpemodel:
-        shutil.copyfile(bpemodel, folder / manifest.tokenizer["bpemodel"])
-    for name, graph in graphs.items():
-        onnx.checker.check_model(graph)
-        onnx.save(graph, folder / name)
-    lines = token_lines(model.token_list, manifest.tokenizer)
-    (folder / TOKENS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return Exported(folder, manifest.write(folder), loader)
+    with vanishing(folder / ".partial") as partial_folder:
+        partial_folder.mkdir()
+        bpemodel = getattr(train_args, "bpemodel", None)
+        if bpemodel:
+            shutil.copyfile(bpemodel, partial_folder / manifest.tokenizer["bpemodel"])
+        for name, graph in graphs.items():
+            onnx.checker.check_model(graph)
+            onnx.save(graph, partial_folder / name)
+        lines = token_lines(model.token_list, manifest.tokenizer)
+        text = "\n".join(lines) + "\n"
+        (partial_folder / TOKENS).write_text(text, encoding="utf-8")
+        manifest = manifest.write(partial_folder)
+        for name in (
+            *manifest.files,
+            FILE,
+        ):  # the manifest last: it tells what is there
+            os.replace(partial_folder / name, folder / name)
+    return Exported(folder, manifest, loader)
 
 
 def _describe(

@@ -222,6 +222,11 @@ def _open_experiment(
     """
     config_file = folder / "config.yaml"
     if not config_file.is_file():
+        if (folder / "manifest.json").is_file():
+            raise CheckpointError(
+                f"{source}: blankskip export wrote it, for transcribe and verify "
+                "alone; give the checkpoint that it was made from"
+            )
         raise CheckpointError(
             f"{source}: no config.yaml (which ESPnet writes into the experiment "
             "folder) and no meta.yaml"

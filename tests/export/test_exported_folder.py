@@ -1,5 +1,7 @@
 """What ``blankskip export`` writes is what the runtime needs, and says what it is."""
 
+import errno
+
 import numpy as np
 import pytest
 import soundfile
@@ -18,6 +20,9 @@ from espnet_blankskip.export.modules import CannotExport  # noqa: E402
 from espnet_blankskip.export.package import export_checkpoint  # noqa: E402
 from espnet_blankskip.inference import BlankSkipSpeech2Text  # noqa: E402
 from espnet_blankskip.runtime import ExportedSpeech2Text  # noqa: E402
+from espnet_blankskip.runtime.manifest import Manifest  # noqa: E402
+from espnet_blankskip.zoo.archive import open_checkpoint  # noqa: E402
+from espnet_blankskip.zoo.errors import CheckpointError  # noqa: E402
 
 pytestmark = needs_speech
 
@@ -106,6 +111,20 @@ def test_parts_that_no_runtime_has_are_refused_by_name(options, word, tmp_path):
     with pytest.raises(CannotExport, match=word):
         export_checkpoint(str(checkpoint), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_failed_export_leaves_nothing_in_the_way_of_the_next(tmp_path, monkeypatch):
+    checkpoint, out = write_speaking_experiment(tmp_path / "exp"), tmp_path / "out"
+    with monkeypatch.context() as failing:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        failing.setattr(Manifest, "write", lambda *_: (_ for _ in ()).throw(full))
+        with pytest.raises(OSError, match="No space left"):
+            export_checkpoint(str(checkpoint), out)
+    assert not list(out.iterdir())
+    export_checkpoint(str(checkpoint), out)
+    assert {path.name for path in tmp_path.iterdir()} == {"exp", "out"}
+    with pytest.raises(CheckpointError, match="blankskip export wrote it"):
+        open_checkpoint(str(out))
 
 
 def test_options_that_are_fixed_in_the_graph_say_so(tmp_path):
