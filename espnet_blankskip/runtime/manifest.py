@@ -81,7 +81,7 @@ class Manifest:
             if path.is_file() and path.name != FILE
         }
         values = {**asdict(self), "files": files}
-        text = json.dumps(values, ensure_ascii=False, indent=1)
+        text = json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False)
         (folder / FILE).write_text(text + "\n", encoding="utf-8")
         return Manifest(**values)
 

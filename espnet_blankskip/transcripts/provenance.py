@@ -87,7 +87,7 @@ class Provenance:
                 f"{self._output}: from which files it has {len(unknown)} of these "
                 "names is not on record; they are taken for the same"
             )
-        options = json.loads(json.dumps(options, default=str))
+        options = json.loads(json.dumps(options, default=str, allow_nan=False))
         old = self._known.get(OPTIONS, options) if done else options
         changed = [
             f"{name} {_shown(old.get(name))}, now {_shown(options.get(name))}"
@@ -109,7 +109,7 @@ class Provenance:
         Raises:
             OSError: It cannot be written.
         """
-        text = json.dumps(self._known, ensure_ascii=False, indent=0)
+        text = json.dumps(self._known, ensure_ascii=False, indent=0, allow_nan=False)
         write_whole(self._path, text + "\n")
 
 
