@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 OLDEST = "202511"
 NEWEST = "202611"
-INSTALL = "pip install 'espnet>=202511' torchaudio espnet_model_zoo"
+INSTALL = "pip install 'espnet[asr,train]>=202511' torchaudio espnet_model_zoo"
 
 
 class ESPnetUnusable(ImportError):

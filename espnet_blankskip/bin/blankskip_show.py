@@ -93,7 +93,9 @@ def show(args: argparse.Namespace, options: Dict[str, Any]) -> int:
     say_warnings_to(lambda line: print(f"blankskip show: {line}", file=sys.stderr))
     inference = quiet_import("espnet_blankskip.inference.speech2text")
     channel = options.pop("channel", None)  # chosen before the model hears anything
-    speech2text = inference.BlankSkipSpeech2Text.from_pretrained(args.model, **options)
+    speech2text = inference.BlankSkipSpeech2Text.from_pretrained(
+        args.checkpoint, **options
+    )
     if channel is not None:
         channel = checked_count("channel", channel)
     reader = AudioReader(speech2text.sample_rate, channel)

@@ -146,7 +146,7 @@ def transcribe_rest(
     writer = open_writer(args.format, args.output, utterances, args.overwrite)
     if args.output is not None and not is_stream(args.output):
         made_of = Provenance(Path(args.output))
-        by = {"model": args.model, **options}
+        by = {"model": args.checkpoint, **options}
         for line in made_of.compare(writer.done, utterances, by):
             _say(line)
         writer = ProvenWriter(writer, made_of)
@@ -187,8 +187,8 @@ def _decode(
     if args.jobs > 1 and len(utterances) > 1:
         from espnet_blankskip.transcripts.workers import decode_in_processes
 
-        return decode_in_processes(utterances, args.model, options, args.jobs)
-    return map(Decoder(args.model, options), utterances)
+        return decode_in_processes(utterances, args.checkpoint, options, args.jobs)
+    return map(Decoder(args.checkpoint, options), utterances)
 
 
 def _how_to_go_on(run: Run, args: argparse.Namespace) -> str:

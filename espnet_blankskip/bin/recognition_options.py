@@ -144,8 +144,17 @@ def add_options(
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says which model listens."""
-    parser.add_argument("--model", required=True, metavar="CHECKPOINT", help=CHECKPOINT)
+    """Add the option that says which model listens.
+
+    Not as ``model``: that is an option of training configs, which errors name too.
+    """
+    parser.add_argument(
+        "--model",
+        required=True,
+        dest="checkpoint",
+        metavar="CHECKPOINT",
+        help=CHECKPOINT,
+    )
 
 
 def add_decoding_options(

@@ -119,6 +119,14 @@ def test_messages_name_options_as_they_were_typed(parser, words, message, expect
     assert parser.as_typed(message) == expected
 
 
+@pytest.mark.parametrize("command", ["transcribe", "show"])
+def test_options_of_a_training_are_not_taken_for_those_typed(command):
+    said = "this checkpoint takes no prompt (model=espnet_ctc, encoder=x does)"
+    parser = PARSERS[command]()
+    parser.parse_args(["x.wav", "--model", "exp/asr"])
+    assert parser.as_typed(said) == said
+
+
 def test_options_of_a_file_keep_their_names(parser, tmp_path):
     config = tmp_path / "d.yaml"
     config.write_text("mode: skipping\nblank_threshold: 0.8\nbeam_size: 3\n")
