@@ -37,9 +37,16 @@ while [ $# -gt 0 ]; do
             options+=(--help)
             shift ;;
         *)
-            # Every other option has one value, which may look like an option.
-            # The blankskip commands call asr.sh's --inference_config --decode-config.
-            options+=("${1/#--decode[-_]config/--inference_config}")
+            # Every other option has one value, which may look like an option. Hyphens
+            # in its name do, as for asr.sh, and --decode-config, which is what the
+            # blankskip commands call --inference_config.
+            name=${1%%=*}
+            value=${1#"${name}"}
+            if [[ "${name}" == --?* ]]; then
+                name=${name#--}
+                name=--${name//-/_}
+            fi
+            options+=("${name/#--decode_config/--inference_config}${value}")
             shift
             if [ $# -gt 0 ] && [[ "${options[-1]}" != *=* ]]; then
                 options+=("$1")

@@ -114,7 +114,9 @@ def _convert(source: str, target: str, options: ConversionOptions) -> Dict[str, 
             **_measure(model, converted, checkpoint, state, sound),
         }
         write_json(part / "conversion.json", report)
-        (part / "README.md").write_text(conversion_card(report, target))
+        (part / "README.md").write_text(
+            conversion_card(report, target), encoding="utf-8"
+        )
         if folder.exists():
             folder.rmdir()
         part.rename(folder)

@@ -132,7 +132,8 @@ def look_inside(
         kind=checkpoint.kind,
         task=checkpoint.task,
         model_file=checkpoint.model_file.name,
-        espnet=_text(checkpoint.meta.get("espnet") or config.get("version")),
+        # meta.yaml has the version that packed it
+        espnet=_text(config.get("version") or checkpoint.meta.get("espnet")),
         model=str(config.get("model", "espnet")),
         encoder=str(config.get("encoder")),
         layers=layers,

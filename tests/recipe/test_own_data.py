@@ -38,13 +38,14 @@ def edit(folder, name, change):
     write_rows(folder / name, rows.items())
 
 
-@pytest.mark.parametrize("corpus", [["--corpus", "own"], []])
-def test_own_folders_go_through_as_they_are(tmp_path, corpus):
+@pytest.mark.parametrize("corpus, spelled", [(["--corpus", "own"], "_"), ([], "-")])
+def test_own_folders_go_through_as_they_are(tmp_path, corpus, spelled):
     recipe = make_recipe(tmp_path)
     make_data(recipe)
     edit(recipe / "data" / SETS[0], "text", lambda rows: rows.popitem())
     (recipe / "data" / SETS[1] / "utt2spk").unlink()
-    done = run_sh(recipe, *corpus, *NAMED, "--fs", "8k", "--stop_stage", "4")
+    named = [w.replace("_", spelled) if w[:2] == "--" else w for w in NAMED]
+    done = run_sh(recipe, *corpus, *named, "--fs", "8k", "--stop_stage=4")
     assert done.returncode == 0, done.stderr
     assert f"data/{SETS[0]}: 3 utterances (4 at 8000 Hz)" in done.stdout
     assert f"spk1-{SETS[0]}-3: has no transcript" in done.stdout

@@ -16,6 +16,7 @@ import espnet_blankskip
 from espnet_blankskip.upstream import model_downloader
 from espnet_blankskip.zoo import CheckpointError
 from espnet_blankskip.zoo.archive import open_checkpoint
+from espnet_blankskip.zoo.inspection import inspect_checkpoint
 from espnet_blankskip.zoo.model_loading import load_checkpoint
 from espnet_blankskip.zoo.packing_up import pack_checkpoint
 
@@ -73,6 +74,8 @@ def test_meta_carries_the_plugins_name_and_version(packed):
     config = yaml.safe_load(member(packed, "exp/asr_tiny/config.yaml"))
     needed = config["encoder_conf"]["requires_plugin"]
     assert needed == espnet_blankskip.__version__
+    # and the ESPnet that trained it, whichever packs it
+    assert inspect_checkpoint(str(packed)).espnet == config["version"] == "202511"
 
 
 def test_card_shows_the_table_and_what_to_install(packed):
