@@ -21,9 +21,9 @@ def has_statistics(state: Dict[str, torch.Tensor]) -> bool:
 
 def write_statistics(state: Dict[str, torch.Tensor], path: Path) -> None:
     """Write the statistics in weights as ESPnet's stage 10 does."""
-    mean, deviation = (state[name].double().numpy() for name in (MEAN, DEVIATION))
+    mean, deviation = (state[name].double().cpu().numpy() for name in (MEAN, DEVIATION))
     square = deviation**2 + mean**2
-    dtype = state[MEAN].numpy().dtype
+    dtype = state[MEAN].cpu().numpy().dtype
     np.savez(
         path,
         count=np.array(1),

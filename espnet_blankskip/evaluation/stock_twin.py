@@ -5,9 +5,11 @@ import inspect
 
 import torch
 
+from espnet_blankskip.checkpoint.loading import statistics_at_hand
+from espnet_blankskip.checkpoint.model_building import build_asr_model
 from espnet_blankskip.encoders.depthwise_subsampling import DEPTHWISE
 from espnet_blankskip.encoders.gated_encoder import GatedEncoder
-from espnet_blankskip.upstream import ESPnetASRModel, asr_task
+from espnet_blankskip.upstream import ESPnetASRModel
 
 PREFIX = "blankskip_"
 GATE_WEIGHTS = ("encoder.gate.", "encoder.blank_state")  # of gate_head: own
@@ -46,8 +48,9 @@ def build_stock_twin(
     }
     args.model = "espnet"
     args.model_conf = {k: v for k, v in train_args.model_conf.items() if k in stock}
-    twin = asr_task().build_model(args)
     state = model.state_dict()
+    with statistics_at_hand(args, state):
+        twin = build_asr_model(args)
     body = {name: state[name] for name in state if not name.startswith(GATE_WEIGHTS)}
     twin.load_state_dict(body, strict=True)
     twin.ctc = model.ctc  # a factorized head reads the same weights differently

@@ -10,6 +10,7 @@ import yaml
 from tiny_experiment import build_model, train_config
 
 from espnet_blankskip.checkpoint import load_asr_model
+from espnet_blankskip.evaluation.stock_twin import build_stock_twin
 from espnet_blankskip.zoo.errors import CheckpointError
 from espnet_blankskip.zoo.inspection import inspect_checkpoint
 from espnet_blankskip.zoo.model_loading import load_checkpoint
@@ -70,6 +71,8 @@ def test_a_linked_or_moved_experiment_is_the_same_model(
         found = train_args.normalize_conf["stats_file"]
         if stats:
             assert found == str(folder.resolve().parents[1] / STATS)
+    twin = build_stock_twin(model, train_args)  # as the report does
+    assert torch.allclose(twin.normalize.mean, torch.tensor(MEAN))
 
 
 def test_statistics_are_asked_for_where_nothing_has_them(made, tmp_path):
