@@ -12,7 +12,7 @@ import sys
 import warnings
 from typing import List, Optional
 
-from espnet_blankskip.espnet_version import ESPnetUnusable
+from espnet_blankskip.espnet_version import INSTALL, ESPnetUnusable
 from espnet_blankskip.exit_status import UNUSABLE_FILES, USAGE, run_command
 
 # verb -> (module, one-line help)
@@ -96,10 +96,27 @@ def main(argv: Optional[List[str]] = None) -> int:
     warnings.filterwarnings("ignore", category=FutureWarning)  # inside ESPnet
     return run_command(
         f"blankskip {argv[0]}",
-        lambda: importlib.import_module(COMMANDS[argv[0]][0]).main(argv[1:]),
+        lambda: run_verb(argv[0], argv[1:]),
         usage_errors=(ValueError, *UNUSABLE_FILES),
         failures=(ESPnetUnusable,),
     )
+
+
+def run_verb(verb: str, argv: List[str]) -> int:
+    """Run one verb; see the module.
+
+    Raises:
+        ESPnetUnusable: it needs PyTorch, and there is none.
+    """
+    try:
+        return importlib.import_module(COMMANDS[verb][0]).main(argv)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ESPnetUnusable(
+            "PyTorch is not installed, without which only transcribe works, with what "
+            f"blankskip export wrote: {INSTALL}"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ def write_whole(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(partial_name(path.name))
     try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
         os.replace(partial, path)
     except OSError:
         partial.unlink(missing_ok=True)

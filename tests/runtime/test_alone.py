@@ -64,14 +64,22 @@ def test_an_exported_model_is_recognized_with(tmp_path):
     assert spent < 2.0  # CPU seconds from the import to the transcript
 
 
-def test_commands_that_need_espnet_say_so_in_one_line():
+@pytest.mark.parametrize(
+    "words, status, said",
+    [
+        ("export exp --out out", 2, "needs onnx: pip install"),
+        ("transcribe x.wav --model exp", 1, "PyTorch is not installed"),
+        ("inspect exp", 1, "PyTorch is not installed"),
+    ],
+)
+def test_commands_that_need_espnet_say_so_in_one_line(words, status, said):
     command = """
 from espnet_blankskip.bin.blankskip import main
 sys.exit(main(sys.argv[1:]))
 """
-    done = run_alone(command, "export", "exp", "--out", "out")
-    assert done.returncode == 2
-    assert done.stderr.startswith("blankskip export: needs onnx: pip install")
+    done = run_alone(command, *words.split())
+    assert done.returncode == status
+    assert done.stderr.startswith(f"blankskip {words.split()[0]}: {said}")
     assert done.stderr.count("\n") == 1
 
 
