@@ -1,6 +1,7 @@
 """Read the weights in a file, or say what the file is instead."""
 
 import contextlib
+import datetime
 import re
 import zipfile
 from pathlib import Path
@@ -54,7 +55,7 @@ def read_state_dict(
     if what:
         raise ValueError(f"--asr_model_file {model_file} {what}")
     try:
-        with _numpy_scalars_allowed():
+        with _trainers_values_allowed():
             state = torch.load(
                 model_file, map_location="cpu", weights_only=weights_only
             )
@@ -128,11 +129,13 @@ def _contents(state: Any) -> str:
     return f"the keys {first_of(map(str, state))}" if state else "nothing"
 
 
-def _numpy_scalars_allowed():
-    """Let numbers be read that ESPnet's trainer puts into its resume file."""
+def _trainers_values_allowed():
+    """Let numbers and times be read that ESPnet's trainer puts into its resume file."""
     if not hasattr(torch.serialization, "safe_globals"):  # before torch 2.5
         return contextlib.nullcontext()
     scalar = np.float64(0).__reduce__()[0]
     kinds = (np.float64, np.float32, np.int64, np.int32, np.bool_)
     types = [type(np.dtype(kind)) for kind in kinds]
-    return torch.serialization.safe_globals([scalar, np.dtype, *types])
+    return torch.serialization.safe_globals(
+        [scalar, np.dtype, *types, datetime.timedelta]
+    )
