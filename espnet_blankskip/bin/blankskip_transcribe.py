@@ -5,8 +5,9 @@ be, 2 for wrong options or an unusable model, 130 after Ctrl-C.
 """
 
 import argparse
+import shutil
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence
 
@@ -128,7 +129,22 @@ def transcribe(args: argparse.Namespace, options: Dict[str, Any]) -> int:
                 [*args.inputs, *(utterance.path for utterance in utterances)],
             )
             at_end.enter_context(locked(Path(args.output), "blankskip transcribe"))
+            at_end.enter_context(nothing_left_of_nothing(Path(args.output)))
         return transcribe_rest(args, options, utterances)
+
+
+@contextmanager
+def nothing_left_of_nothing(output: Path) -> Iterator[None]:
+    """Remove a new output that an error in here leaves without a byte in it."""
+    was_there = output.exists()
+    try:
+        yield
+    except (ValueError, OSError):
+        if not was_there and output.exists():
+            files = [output] if output.is_file() else [*output.rglob("*")]
+            if not any(file.stat().st_size for file in files if file.is_file()):
+                output.unlink() if output.is_file() else shutil.rmtree(output)
+        raise
 
 
 def transcribe_rest(

@@ -413,6 +413,15 @@ def test_wrong_options_are_one_line_and_status_2(options, words, model, audio, c
     assert words in lines[0]
 
 
+@pytest.mark.parametrize("name", ["text", "jsonl", "srt", "espnet"])
+def test_a_wrong_model_leaves_no_new_output(name, audio, tmp_path, capsys):
+    output = tmp_path / "new" / "out"
+    words = ["transcribe", "--model", f"{tmp_path}/no.pth", str(audio)]
+    assert main([*words, "--format", name, "--output", str(output)]) == 2
+    assert "no.pth: no such file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [audio]
+
+
 def test_a_wrong_model_leaves_the_output_alone(audio, tmp_path):
     output = tmp_path / "out.txt"
     output.write_text("n0\told\n")
