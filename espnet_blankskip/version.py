@@ -1,6 +1,6 @@
 """This package's version, and whether one version is older than another."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def is_older(version: str, than: str) -> bool:
