@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+from search_extra import needs_search
 from tiny_experiment import write_experiment
 
 from benchmarks import decode, joint
@@ -33,6 +34,7 @@ def options(recipe):
     return [*words, "--beams", "1", "2", "--repeats", "1"]
 
 
+@needs_search
 def test_decoding_is_timed_against_asr_inference(recipe, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert decode.main([*options(recipe), "--save", "results"]) == 0
@@ -45,6 +47,7 @@ def test_decoding_is_timed_against_asr_inference(recipe, tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize("broken", ["dense", "list"])
+@needs_search
 def test_nothing_is_timed_that_hears_something_else(
     recipe, broken, monkeypatch, capsys
 ):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from odd_audio import GSM_BLOCK, write_odd_files, write_unusable_files
+from search_extra import needs_search
 from tiny_experiment import write_experiment
 
 from espnet_blankskip.bin import asr_decode
@@ -213,6 +214,7 @@ def search_files(tmp_path):
     return lexicon, arpa
 
 
+@needs_search
 def test_nbest_folders_are_those_of_espnet(experiment, wav_scp, tmp_path):
     out = tmp_path / "out"
     # of an earlier run that asked for more; must not look like a result of this one
@@ -240,6 +242,7 @@ def test_nbest_folders_are_those_of_espnet(experiment, wav_scp, tmp_path):
     ]
 
 
+@needs_search
 def test_lexicon_and_ngram_reach_the_search(
     experiment, wav_scp, search_files, tmp_path
 ):
@@ -266,7 +269,11 @@ def test_lexicon_and_ngram_reach_the_search(
         (["--mode", "dense", "--batch_size", "0"], "--batch_size 0"),
         (["--beam_size", "0"], "--beam_size 0 must be at least 1"),
         (["--nbest", "2"], "--nbest 2 must lie in 1..1 for beam_size=1"),
-        (["--lm_file", "nowhere.arpa"], "--lm_file nowhere.arpa does not exist"),
+        pytest.param(
+            ["--lm_file", "nowhere.arpa"],
+            "--lm_file nowhere.arpa does not exist",
+            marks=needs_search,
+        ),
         (["--blank_threshold", "0.3"], "--blank_threshold 0.3 must be at least 0.5"),
         (["--gate_layers", "2", "3"], "unexpected argument '3' (the layers of one"),
         (["--lm_weight", "0.3"], "--lm_weight 0.3 needs lm_file"),

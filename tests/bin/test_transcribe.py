@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from real_speech import SAMPLES
+from search_extra import needs_search
 from tiny_experiment import write_experiment
 
 from espnet_blankskip.bin.blankskip import main
@@ -337,6 +338,7 @@ def test_depth_options_reach_the_encoder(options, layers, model, audio, capsys):
         assert set(kept) == {1.0 if layers == "all" else 0.0}
 
 
+@needs_search
 def test_nbest_and_standard_input(model, audio, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", [f"{audio}/n1.wav\n", f"{audio}/n0.wav\n"])
     args = ["transcribe", "--model", model, "--beam-size", "4", "--nbest", "3"]
@@ -393,7 +395,7 @@ def test_a_full_disk_is_one_line_and_the_rest_comes_later(
         ),
         (["--dense", "--intermediate"], "--intermediate and --dense cannot be given"),
         (["--mode", "deep"], "--mode deep must be one of: skipping, dense"),
-        (["--lm", "nowhere.arpa"], "nowhere.arpa"),
+        pytest.param(["--lm", "nowhere.arpa"], "nowhere.arpa", marks=needs_search),
         (["--device", "abacus"], "--device abacus"),
         (["--channel", "-1"], "--channel -1 must"),
         (["--jobs", "0"], "--jobs 0"),
@@ -469,6 +471,7 @@ def test_another_file_of_the_same_name_is_not_taken_for_done(
     assert "1 of 1 are there already" in capsys.readouterr().err
 
 
+@needs_search
 def test_going_on_with_other_options_is_said(model, audio, tmp_path, capsys):
     output = tmp_path / "out.txt"
     args = ["transcribe", "--model", model, "--output", str(output)]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from search_extra import needs_search
 from tiny_experiment import ENCODER_CONF, write_experiment
 
 from espnet_blankskip.bin import asr_decode, blankskip
@@ -146,6 +147,7 @@ def test_decode_config_is_one_that_decoding_takes(own, data, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["skipping", "stock"])
+@needs_search
 def test_suggested_commands_reproduce_the_table(
     kind, data, tmp_path, monkeypatch, capsys
 ):

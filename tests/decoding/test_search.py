@@ -6,6 +6,7 @@ import sys
 import numpy
 import pytest
 from exhaustive_ctc import write_arpa
+from search_extra import needs_search
 
 from espnet_blankskip.decoding.greedy import GreedySearch
 from espnet_blankskip.decoding.search import build_search
@@ -94,6 +95,7 @@ def test_words_that_the_ngram_lacks_are_counted(files, caplog):
 
 
 @pytest.mark.parametrize("package", ["flashlight", "kenlm"])
+@needs_search
 def test_a_missing_package_is_named_with_its_cure(monkeypatch, package):
     real = builtins.__import__
 

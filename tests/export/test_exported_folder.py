@@ -16,6 +16,8 @@ from speaking_experiment import (
 pytest.importorskip("onnx", reason="exporting needs espnet_blankskip[export]")
 pytest.importorskip("onnxruntime", reason="exporting needs espnet_blankskip[export]")
 
+from search_extra import needs_search
+
 from espnet_blankskip.export.modules import CannotExport  # noqa: E402
 from espnet_blankskip.export.package import export_checkpoint  # noqa: E402
 from espnet_blankskip.inference import BlankSkipSpeech2Text  # noqa: E402
@@ -151,6 +153,7 @@ def test_options_that_are_fixed_in_the_graph_say_so(tmp_path):
     assert dense.kept_ratio == 1.0
 
 
+@needs_search
 def test_audio_of_any_kind_ends_as_in_the_recognizer(tmp_path):
     checkpoint = write_speaking_experiment(tmp_path / "exp", factorized=True)
     export_checkpoint(str(checkpoint), tmp_path / "out")

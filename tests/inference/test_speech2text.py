@@ -10,6 +10,7 @@ import soxr
 import torch
 import yaml
 from real_speech import digits
+from search_extra import needs_search
 from tiny_experiment import TOKENS, train_config, write_experiment
 
 from espnet_blankskip.audio.reading import BadAudio
@@ -342,6 +343,7 @@ def test_wrong_gate_option_names_its_range(files):
         BlankSkipSpeech2Text(*files, blank_treshold=0.9)
 
 
+@needs_search
 def test_options_are_given_whole_or_by_name(files):
     gate = GateOptions(blank_threshold=0.9, spike_extension=2)
     search = SearchOptions(4, nbest=2)
