@@ -1,6 +1,7 @@
 """The calls of a recognizer, whatever scores the frames: torch or another engine."""
 
 import itertools
+from abc import ABC, abstractmethod
 from operator import itemgetter
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -24,7 +25,7 @@ OVERLAP_SECONDS = 4.0
 Result = Union[Recognition, BadAudio]
 
 
-class Recognizer:
+class Recognizer(ABC):
     """Mix-in: recordings in, recognitions out.
 
     Attributes:
@@ -44,6 +45,7 @@ class Recognizer:
     volume: float
     _transcribe: Transcriber
 
+    @abstractmethod
     def score_windows(
         self, windows: Sequence[Window]
     ) -> Tuple[List[FrameScores], Spent]:
@@ -58,7 +60,6 @@ class Recognizer:
         Raises:
             WindowsTooShort: The longest window gives no frame.
         """
-        raise NotImplementedError(f"{type(self).__name__} scores no frames")
 
     def checked_batch_size(self, batch_size: int) -> int:
         """Return it.
