@@ -1,4 +1,4 @@
-"""``model: blankskip``: ESPnet's ASR model with factorized CTC and distillation."""
+"""``model: blankskip``: ESPnet's ASR model with factorized CTC and further losses."""
 
 import contextlib
 import logging
@@ -8,6 +8,7 @@ from typing import Dict, Iterator, List, Optional
 import torch
 from torch import Tensor
 
+from espnet_blankskip.consistency import disagreement, twice
 from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.distillation import (
     KD_FRAMES,
@@ -42,7 +43,8 @@ class BlankSkipASRModel(ESPnetASRModel):
 
     The loss of the CTC branch is
 
-        (1 - interctc_weight) L_ctc + interctc_weight L_inter + kd_weight L_KD
+        (1 - interctc_weight) L_ctc + interctc_weight L_inter
+            + kd_weight L_KD + consistency_weight L_CR
 
     and ESPnet's ``ctc_weight`` mixes it with attention as usual. Every term and the
     kept-frame ratio appear in ESPnet's training stats.
@@ -59,6 +61,10 @@ class BlankSkipASRModel(ESPnetASRModel):
             still waits while the teacher is the worse of the two, and says so; but
             never with ``gate_head: own``, whose gate has no other teacher. There,
             training does not skip before distillation starts either.
+        consistency_weight: weight of consistency regularization, >= 0 (CR-CTC, Yao et
+            al. 2025, arXiv 2410.05101, has 0.2). Above 0 every training batch runs
+            twice, masked by SpecAug each time anew, and the CTC outputs of both, final
+            and intermediate, are drawn together.
 
     Raises:
         ValueError: naming the option and its allowed range.
@@ -72,9 +78,11 @@ class BlankSkipASRModel(ESPnetASRModel):
         kd_temperature: float = 1.0,
         kd_frames: str = "all",
         kd_warmup_steps: int = 0,
+        consistency_weight: float = 0.0,
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
+        self.consistency_weight = consistency_weight
         self.kd_weight = kd_weight
         self.kd_temperature = kd_temperature
         self.kd_frames = kd_frames
@@ -98,10 +106,20 @@ class BlankSkipASRModel(ESPnetASRModel):
             )
         if self.kd_warmup_steps < 0:
             raise ValueError(f"kd_warmup_steps={self.kd_warmup_steps} must be >= 0")
-        if self.ctc is None and (gates or factorized_ctc or self.kd_weight > 0):
+        if self.consistency_weight < 0:
             raise ValueError(
-                "ctc_weight=0 leaves no CTC, which gate_layers, factorized_ctc and "
-                "kd_weight need: it must be above 0"
+                f"consistency_weight={self.consistency_weight} must be >= 0"
+            )
+        if self.consistency_weight > 0 and self.specaug is None:
+            raise ValueError(
+                "consistency_weight needs two views of each utterance, which specaug "
+                "makes: set specaug"
+            )
+        weights = (factorized_ctc, self.kd_weight > 0, self.consistency_weight > 0)
+        if self.ctc is None and (gates or any(weights)):
+            raise ValueError(
+                "ctc_weight=0 leaves no CTC, which gate_layers, factorized_ctc, "
+                "kd_weight and consistency_weight need: it must be above 0"
             )
         if self.kd_weight > 0 and not gates:
             raise ValueError(
@@ -158,19 +176,31 @@ class BlankSkipASRModel(ESPnetASRModel):
         Returns:
             loss, stats by name, batch size.
         """
+        batch = dict(
+            kwargs,
+            speech=speech,
+            speech_lengths=speech_lengths,
+            text=text,
+            text_lengths=text_lengths,
+        )
+        two_views = self.training and self.consistency_weight > 0
         with computing_loss(), _noting_encoded() as encoded:
             loss, stats, weight = super().forward(
-                speech, speech_lengths, text, text_lengths, **kwargs
+                **(twice(batch, len(speech)) if two_views else batch)
             )
         encoder_out, lens = encoded[-1]
         extra: Dict[str, Tensor] = {}
+        if two_views:
+            weight = weight // 2
+            extra["loss_cr"] = self._consistency(encoder_out, lens)
+            loss = loss + self.ctc_weight * self.consistency_weight * extra["loss_cr"]
+            stats["loss"] = loss.detach()
+            extra["loss_cr"] = extra["loss_cr"].detach()
         kept = getattr(self.encoder, "last_kept", None)
         if kept is not None:
             extra["kept_ratio"] = kept.sum() / lens.sum().clamp(min=1)
         if self.kd_weight > 0:
-            has_intermediate = isinstance(encoder_out, tuple)
-            final, intermediate = encoder_out if has_intermediate else (encoder_out, [])
-            terms = self._distillation_terms(final, intermediate, lens)
+            terms = self._distillation_terms(*_outputs(encoder_out), lens)
             extra.update({name: term.detach() for name, term in terms.items()})
             if self.training and self._teaches_this_batch(stats):
                 loss = loss + self.ctc_weight * self.kd_weight * terms["loss_kd"]
@@ -194,6 +224,25 @@ class BlankSkipASRModel(ESPnetASRModel):
             EncodedFrames; ``states`` are ready for ``self.ctc``.
         """
         return encode(self, speech, speech_lengths, mode)
+
+    def _consistency(self, encoder_out, lens: Tensor) -> Tensor:
+        """How far the CTC outputs of two views are apart (), mixed as their losses are.
+
+        Args:
+            encoder_out: what ``encode`` returned for 2 B utterances, the second half
+                of which are other views of the first.
+            lens: frames of each (2 B,).
+        """
+        final, intermediate = _outputs(encoder_out)
+        layers = [(1.0, final)]
+        if intermediate and self.interctc_weight > 0:
+            share = self.interctc_weight / len(intermediate)
+            layers = [(1.0 - self.interctc_weight, final)]
+            layers += [(share, states) for _, states in intermediate]
+        return sum(
+            share * disagreement(self.ctc.ctc_lo(states), lens, self._divergence)
+            for share, states in layers
+        )
 
     def _distillation_terms(self, final, intermediate, lens) -> Dict[str, Tensor]:
         """Distillation loss per utterance, averaged over the layers that learn.
@@ -220,7 +269,7 @@ class BlankSkipASRModel(ESPnetASRModel):
             ]
         else:
             divergences = [
-                self._divergence(teacher, self.ctc.ctc_lo(states))
+                self._divergence(teacher, self.ctc.ctc_lo(states), self.kd_temperature)
                 for _, states in intermediate
             ]
         scale = 1.0 / (len(divergences) * final.size(0))
@@ -229,11 +278,13 @@ class BlankSkipASRModel(ESPnetASRModel):
             for name in divergences[0]
         }
 
-    def _divergence(self, teacher: Tensor, student: Tensor) -> Dict[str, Tensor]:
+    def _divergence(
+        self, teacher: Tensor, student: Tensor, temperature: float = 1.0
+    ) -> Dict[str, Tensor]:
         """KL of two outputs (B, T, V) of the CTC head, per frame (B, T), by name."""
         if not isinstance(self.ctc, FactorizedCTC):
-            return {"loss_kd": plain_kl(teacher, student, self.kd_temperature)}
-        blank, label = factorized_kl(teacher, student, self.kd_temperature)
+            return {"loss_kd": plain_kl(teacher, student, temperature)}
+        blank, label = factorized_kl(teacher, student, temperature)
         return {
             "loss_kd": blank + label,
             "loss_kd_blank": blank,
@@ -270,3 +321,8 @@ class BlankSkipASRModel(ESPnetASRModel):
                 inter,
             )
         return ready
+
+
+def _outputs(encoder_out):
+    """The final states (B, T, D), and a list of (layer, states) of interCTC layers."""
+    return encoder_out if isinstance(encoder_out, tuple) else (encoder_out, [])

@@ -17,6 +17,7 @@ def make_model(
     ctc_conf=None,
     encoder=None,
     split_gate=True,
+    specaug=None,
     **options,
 ):
     """A model in training mode around an encoder whose gate lets half the frames go.
@@ -26,6 +27,7 @@ def make_model(
         decoder: attention decoder, or None.
         ctc_conf: options of the CTC head.
         encoder: options of the encoder.
+        specaug: what masks its features in training, or None.
         split_gate: move the CTC's blank bias so that half the frames leave.
         **options: options of the model.
     """
@@ -36,7 +38,7 @@ def make_model(
         vocab_size=VOCAB,
         token_list=TOKENS,
         frontend=None,
-        specaug=None,
+        specaug=specaug,
         normalize=None,
         preencoder=None,
         encoder=BlankSkipConformerEncoder(**encoder_conf),
