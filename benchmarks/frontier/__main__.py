@@ -1,0 +1,168 @@
+"""``python -m benchmarks.frontier {pack,prepare,train,table} --help``"""
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Iterator, List, Tuple
+
+import torch
+
+from benchmarks.frontier.rows import ROWS
+
+HERE = Path("exp/frontier")
+
+
+def main(argv) -> int:
+    """Run one of the commands."""
+    args = get_parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout
+    )
+    torch.set_num_threads(args.threads)
+    return args.run(args)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.frontier", description=__doc__
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of torch (1)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    pack = commands.add_parser("pack", help="a corpus as one file")
+    pack.add_argument("file", type=Path, help="the tar to write")
+    pack.add_argument(
+        "sets",
+        nargs="+",
+        metavar="NAME=FOLDER",
+        help="data folder of each set: train=, dev=, test=",
+    )
+    pack.set_defaults(run=run_pack)
+
+    prepare = commands.add_parser("prepare", help="features of a packed corpus")
+    prepare.add_argument("file", type=Path, help="what `pack` wrote")
+    prepare.add_argument("--corpus", default="librispeech", help="its name in the rows")
+    prepare.set_defaults(run=run_prepare)
+
+    train = commands.add_parser("train", help="train and read rows that are not yet")
+    train.add_argument("rows", nargs="*", help="ROW or ROW:SEED (all, in their order)")
+    train.add_argument("--steps", type=int, default=4000, help="updates (4000)")
+    train.add_argument("--rate", type=float, default=0.0015, help="peak (0.0015)")
+    train.add_argument(
+        "--frames", type=int, default=24000, help="feature frames of an update (24000)"
+    )
+    train.add_argument("--jobs", type=int, default=1, help="models at a time (1)")
+    train.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        default="bfloat16" if torch.cuda.is_available() else "float32",
+    )
+    train.add_argument("--minutes", type=float, help="stop then, with checkpoints")
+    train.set_defaults(run=run_train)
+    for command in (prepare, train):
+        command.add_argument("--folder", type=Path, default=HERE, help=f"({HERE})")
+        command.add_argument(
+            "--device", default="cuda" if torch.cuda.is_available() else "cpu"
+        )
+    return parser
+
+
+def run_pack(args) -> int:
+    """Write the tar."""
+    from benchmarks.frontier.data import pack
+
+    pack({k: Path(v) for k, v in (s.split("=", 1) for s in args.sets)}, args.file)
+    return 0
+
+
+def run_prepare(args) -> int:
+    """Write features and subword models."""
+    from benchmarks.frontier.data import prepare
+
+    sizes = {row.vocabulary for row in ROWS.values() if row.corpus == args.corpus}
+    prepare(args.file, args.folder / args.corpus, "train", sorted(sizes), args.device)
+    return 0
+
+
+def run_train(args) -> int:
+    """Train rows, side by side if asked to; each in a process of its own."""
+    wanted = list(_wanted(args.rows))
+    deadline = time.time() + 60 * args.minutes if args.minutes else float("inf")
+    if len(wanted) == 1:
+        return train_one(args, *wanted[0], deadline)
+    waiting, running, failed = list(wanted), {}, 0
+    while waiting or running:
+        while waiting and len(running) < args.jobs and time.time() < deadline:
+            row, seed = waiting.pop(0)
+            running[_start(args, row, seed, deadline)] = f"{row}:{seed}"
+        if waiting and time.time() >= deadline:
+            waiting.clear()
+        time.sleep(0.2)
+        for job in [job for job in running if job.poll() is not None]:
+            failed += job.returncode != 0
+            print(f"{running.pop(job)}: {'done' if not job.returncode else 'FAILED'}")
+    return 1 if failed else 0
+
+
+def train_one(args, name: str, seed: int, deadline: float) -> int:
+    """Train one row, if it is not trained yet, and read it, if it is not read yet."""
+    from benchmarks.frontier.readings import read_all
+    from benchmarks.frontier.training import train
+
+    row = ROWS[name]
+    folder = args.folder / f"{name}.{seed}"
+    prepared = args.folder / row.corpus
+    finished = train(
+        row,
+        folder,
+        prepared,
+        seed,
+        round(args.steps * row.length),
+        args.rate,
+        args.frames,
+        args.device,
+        args.dtype,
+        deadline,
+    )
+    if finished and not (folder / "readings.json").is_file():
+        for reading in read_all(folder, prepared, args.device)["test"]:
+            print(
+                f"{name}:{seed} {reading.way} {reading.gate} {reading.kept} "
+                f"{reading.wer:.2f} %"
+            )
+    return 0
+
+
+def _wanted(names: List[str]) -> Iterator[Tuple[str, int]]:
+    """Rows and seeds to train, in order: the first seeds of all, then the second."""
+    if names:
+        for name in names:
+            row, _, seed = name.partition(":")
+            yield row, int(seed or 1)
+        return
+    pairs = [(seed, name) for name, row in ROWS.items() for seed in row.seeds]
+    for seed, name in sorted(pairs, key=lambda pair: pair[0]):
+        yield name, seed
+
+
+def _start(args, row: str, seed: int, deadline: float) -> subprocess.Popen:
+    """Start the process of one row; its log goes beside its experiment."""
+    folder = args.folder / f"{row}.{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "benchmarks.frontier"]
+    command += ["--threads", str(args.threads), "train", f"{row}:{seed}"]
+    for name in ("steps", "rate", "frames", "folder", "device", "dtype"):
+        command += [f"--{name}", str(getattr(args, name))]
+    if deadline < float("inf"):
+        command += ["--minutes", str(max(0.0, deadline - time.time()) / 60)]
+    with open(folder / "train.log", "a", encoding="utf-8") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

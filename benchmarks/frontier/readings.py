@@ -1,0 +1,243 @@
+"""Everything that a trained model is asked to do, and what comes out.
+
+Gate settings are swept on the dev set; on the test set each model is read as it was
+trained, and at the settings that the dev set chose.
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Sequence
+
+import jiwer
+import sentencepiece
+import torch
+import yaml
+
+from benchmarks.frontier import data
+from benchmarks.frontier.training import WEIGHTS
+from espnet_blankskip.checkpoint.loading import load_asr_model
+from espnet_blankskip.gate_options import GateOptions
+
+THRESHOLDS = (0.9, 0.95, 0.98, 0.99, 0.999)
+#: Utterances that are encoded together.
+BATCH = 48
+#: Kept shares in percent for which the dev set chooses a setting.
+BUDGETS = (25, 30, 35, 40, 45, 50, 60)
+
+
+@dataclass
+class Reading:
+    """What one model makes of one set in one way.
+
+    Attributes:
+        way: "dense", "layer N" (stopping there), "skipping".
+        gate: options of the gate, if skipping.
+        errors: word errors of each utterance.
+        words: in all transcripts.
+        kept: share of frames after each gate.
+        confidence: mean log-probability of each utterance's best symbols.
+    """
+
+    way: str
+    gate: Dict[str, Any]
+    errors: List[int]
+    words: int
+    kept: List[float]
+    confidence: List[float]
+
+    @property
+    def wer(self) -> float:
+        """Word error rate in percent."""
+        return 100.0 * sum(self.errors) / self.words
+
+
+class Reader:
+    """A trained model, ready to be asked.
+
+    Args:
+        folder: The experiment.
+        device: Where to compute.
+    """
+
+    def __init__(self, folder: Path, device: str):
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        self.interctc = config["encoder_conf"].get("interctc_layer_idx") or []
+        self.subwords = sentencepiece.SentencePieceProcessor(config["bpemodel"])
+        self.tokens = config["token_list"]
+        self.device = device
+        self.trained_gates = config["encoder_conf"].get("gate_layers") or []
+        as_read = _as_ours(config)
+        file = folder / "config_read.yaml"
+        file.write_text(yaml.safe_dump(as_read), encoding="utf-8")
+        self.model = load_asr_model(file, folder / WEIGHTS, device)[0]
+        self.model.frontend = None
+        self.trained = getattr(self.model.encoder, "gate_options", GateOptions())
+
+    @torch.inference_mode()
+    def read(self, corpus: data.FeatureSet, gate: GateOptions) -> List[Reading]:
+        """Recognize a set.
+
+        Args:
+            corpus: The set.
+            gate: How deep frames run.
+
+        Returns:
+            One reading; in mode dense, further ones for stopping at each layer with
+            an intermediate CTC.
+        """
+        encoder, ways = self.model.encoder, {}
+        if gate.mode == "skipping":
+            encoder.set_gate(replace(gate, mode=None))
+        layers = list(gate.gate_layers or ())
+        running = torch.zeros(len(layers) + 1)
+        order = sorted(range(len(corpus.texts)), key=lambda n: int(corpus.lens[0, n]))
+        for start in range(0, len(order), BATCH):
+            group = order[start : start + BATCH]
+            feats, lens = _padded(corpus, group)
+            encoded = self.model.encode_frames(
+                feats.to(self.device), lens.to(self.device), gate.mode
+            )
+            states = {gate.mode: encoded.states}
+            if gate.mode == "dense":
+                states.update({f"layer {n}": x for n, x in encoded.intermediate})
+            for way, x in states.items():
+                best, symbols = self.model.ctc.log_softmax(x).max(-1)
+                total = (best * (encoded.depth > 0)).sum(1)
+                certainty = (total / encoded.lens).tolist()
+                texts, sure = ways.setdefault(way, ({}, {}))
+                for n, length, row, mean in zip(
+                    group, encoded.lens.tolist(), symbols.cpu(), certainty
+                ):
+                    texts[n] = self._text(row[:length])
+                    sure[n] = mean
+            depth = encoded.depth
+            running[0] += int((depth > 0).sum())
+            for place, layer in enumerate(layers, start=1):
+                running[place] += int((depth > layer).sum())
+        kept = [round(float(x / running[0]), 4) for x in running[1:]]
+        return [self._reading(way, gate, corpus, *ways[way], kept) for way in ways]
+
+    def _text(self, symbols: torch.Tensor) -> str:
+        ids = torch.unique_consecutive(symbols).tolist()
+        return self.subwords.decode([self.tokens[i] for i in ids if i])
+
+    def _reading(self, way, gate, corpus, texts, sure, kept) -> Reading:
+        errors, words = [], 0
+        for n, reference in enumerate(corpus.texts):
+            out = jiwer.process_words(reference, texts[n])
+            errors.append(out.substitutions + out.deletions + out.insertions)
+            words += len(reference.split())
+        options = gate.given() if way == "skipping" else {}
+        options.pop("mode", None)
+        sure = [round(sure[n], 4) for n in range(len(errors))]
+        return Reading(way, options, errors, words, kept, sure)
+
+
+def read_all(folder: Path, prepared: Path, device: str) -> Dict[str, List[Reading]]:
+    """Ask a model everything, and write it to `readings.json` in its folder.
+
+    Args:
+        folder: A finished experiment.
+        prepared: Features of its corpus: `dev.pt` and `test.pt`.
+        device: Where to compute.
+
+    Returns:
+        Readings of both sets.
+    """
+    reader = Reader(folder, device)
+    dev, test = (data.load(prepared / f"{name}.pt") for name in ("dev", "test"))
+    dense = GateOptions(mode="dense")
+    found = {"dev": reader.read(dev, dense), "test": reader.read(test, dense)}
+    if reader.interctc:
+        settings = list(_settings(reader))
+        swept = [reader.read(dev, gate)[0] for gate in settings]
+        found["dev"] += swept
+        for gate in _for_the_test(reader, settings, swept):
+            found["test"] += reader.read(test, gate)
+    write(found, folder / "readings.json")
+    return found
+
+
+def write(found: Dict[str, List[Reading]], file: Path) -> None:
+    """Write readings by set."""
+    values = {name: [asdict(r) for r in readings] for name, readings in found.items()}
+    file.write_text(json.dumps(values), encoding="utf-8")
+
+
+def load(file: Path) -> Dict[str, List[Reading]]:
+    """Read what `write` wrote."""
+    values = json.loads(file.read_text(encoding="utf-8"))
+    return {name: [Reading(**r) for r in found] for name, found in values.items()}
+
+
+def _gate_lists(reader: Reader) -> List[Sequence[int]]:
+    """Lists of gates to read a model with."""
+    if len(reader.trained_gates) == 2:
+        return [reader.trained_gates]
+    return [[n] for n in reader.interctc]
+
+
+def _settings(reader: Reader) -> Iterator[GateOptions]:
+    """Settings to sweep."""
+    context = reader.trained.conv_context
+    for gates in _gate_lists(reader):
+        grid = product(THRESHOLDS, (0, 1), ("kept", "all"))
+        for threshold, extension, attention in grid:
+            yield GateOptions(
+                gates, threshold, extension, context, attention, "skipping"
+            )
+        yield GateOptions(gates, 0.95, 2, context, "kept", "skipping")
+        yield GateOptions(gates, 0.95, 2, context, "all", "skipping")
+        for other in {"stale", "zero", "packed"} - {context}:
+            yield GateOptions(gates, 0.95, 1, other, "kept", "skipping")
+
+
+def _for_the_test(
+    reader: Reader, settings: Sequence[GateOptions], swept: Sequence[Reading]
+) -> List[GateOptions]:
+    """As trained; and the best on the dev set for each budget of kept frames."""
+    chosen: Dict[GateOptions, None] = {}
+    for gates in _gate_lists(reader):
+        own = [
+            (s, r)
+            for s, r in zip(settings, swept)
+            if list(s.gate_layers) == list(gates)
+        ]
+        as_trained = replace(own[0][0], blank_threshold=0.95, spike_extension=1)
+        chosen[replace(as_trained, attn_context="kept")] = None
+        for budget in BUDGETS:
+            fitting = [(r.wer, s) for s, r in own if 100 * r.kept[-1] <= budget]
+            if fitting:
+                chosen[min(fitting, key=lambda pair: pair[0])[1]] = None
+    return list(chosen)
+
+
+def _padded(corpus: data.FeatureSet, group: Sequence[int]):
+    """Features (B, T, 80) and lengths (B,) of some utterances."""
+    feats = []
+    for n in group:
+        start, length = int(corpus.starts[0, n]), int(corpus.lens[0, n])
+        feats.append(corpus.frames[start : start + length])
+    lens = torch.tensor([len(x) for x in feats])
+    return torch.nn.utils.rnn.pad_sequence(feats, batch_first=True).float(), lens
+
+
+def _as_ours(config: Dict[str, Any]) -> Dict[str, Any]:
+    """The configuration with our encoder in the place of ESPnet's.
+
+    The weights have the same names, and one code reads them all; a stock encoder with
+    intermediate CTC gets gates there, so that it can be asked to skip.
+    """
+    encoder_conf = dict(config["encoder_conf"])
+    interctc = encoder_conf.get("interctc_layer_idx")
+    if interctc and not encoder_conf.get("gate_layers"):
+        encoder_conf["gate_layers"] = interctc[:1]
+    return {
+        **config,
+        "encoder": "blankskip_conformer",
+        "encoder_conf": encoder_conf,
+        "specaug": None,
+        "model_conf": {**config["model_conf"], "consistency_weight": 0.0},
+    }

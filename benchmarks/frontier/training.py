@@ -1,0 +1,218 @@
+"""Train a row's model; what is left behind is an ESPnet experiment.
+
+Killed at any moment, it goes on from its last checkpoint.
+"""
+
+import logging
+import math
+import random
+import time
+from pathlib import Path
+from typing import Dict, Iterator, List
+
+import numpy as np
+import torch
+import yaml
+
+from benchmarks.frontier import data
+from benchmarks.frontier.rows import Row, configuration
+from espnet_blankskip.checkpoint.loading import read_train_config
+from espnet_blankskip.checkpoint.model_building import build_asr_model
+from espnet_blankskip.upstream import RelPositionMultiHeadedAttention
+
+logger = logging.getLogger(__name__)
+WEIGHTS = "valid.loss.best.pth"  # an ESPnet name; here the last step is the best
+RESUME = "checkpoint.pth"
+WARM_UP = 0.1  # of the steps, for the learning rate
+SKIP_FROM = 0.3  # of the steps, for skipping and distillation
+
+
+def write_config(row: Row, folder: Path, prepared: Path, seed: int, steps: int) -> None:
+    """Write the ESPnet configuration of a row's model into its experiment folder."""
+    config = configuration(row)
+    config["token_list"] = data.token_list(prepared, row.vocabulary)
+    config["bpemodel"] = str((prepared / f"bpe{row.vocabulary}.model").resolve())
+    config["normalize_conf"] = dict(
+        stats_file=str((prepared / "feats_stats.npz").resolve())
+    )
+    if config["encoder_conf"].get("train_skip"):
+        config["encoder_conf"]["skip_warmup_steps"] = int(SKIP_FROM * steps)
+    if config["model_conf"]["kd_weight"]:
+        config["model_conf"]["kd_warmup_steps"] = int(SKIP_FROM * steps)
+    config["seed"] = seed
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def train(
+    row: Row,
+    folder: Path,
+    prepared: Path,
+    seed: int,
+    steps: int,
+    peak_rate: float,
+    frames_per_batch: int,
+    device: str,
+    dtype: str = "float32",
+    deadline: float = math.inf,
+) -> bool:
+    """Train a model, or go on where it stood.
+
+    Args:
+        row: What to train.
+        folder: Its experiment.
+        prepared: Features and subword models of its corpus.
+        seed: Of weights, batches and masks.
+        steps: Updates.
+        peak_rate: Highest learning rate; it rises over the first tenth of the steps
+            and falls to zero as a cosine.
+        frames_per_batch: Feature frames of an update's utterances, before they are
+            doubled for consistency.
+        device: "cuda", or "cpu".
+        dtype: "float32", or "bfloat16" where autocast computes in that.
+        deadline: `time.time()` at which to stop, with a checkpoint.
+
+    Returns:
+        Whether it is finished.
+    """
+    if (folder / WEIGHTS).is_file():
+        return True
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(row, folder, prepared, seed, steps)
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    model = build_asr_model(read_train_config(folder / "config.yaml"))
+    frontend, model.frontend = model.frontend, None  # features come in
+    model.to(device).train()
+    for module in model.modules():
+        if isinstance(module, RelPositionMultiHeadedAttention):
+            module.use_sdpa = True  # the same sums in fewer passes over memory
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=peak_rate,
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+        fused=device == "cuda",
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: _rate(step / steps)
+    )
+    parts = dict(model=model, optimizer=optimizer, schedule=schedule)
+    step = _resume(folder, parts, device)
+    corpus = data.load(prepared / "train.pt")
+    batches = _batches(corpus, frames_per_batch, row.vocabulary, seed, step)
+    started, audio, first = time.time(), 0.0, step
+    while step < steps:
+        if time.time() > deadline:
+            _save(folder, parts, step)
+            return False
+        batch = {name: x.to(device) for name, x in next(batches).items()}
+        batch["text_lengths"] = batch["text_lengths"].cpu()
+        audio += int(batch["speech_lengths"].sum()) / 100
+        if row.random_gates:
+            gates = random.Random(f"{seed} {step}").choice(row.random_gates)
+            model.encoder.set_gate(gate_layers=gates)
+        with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
+            loss, stats, _ = model(**batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.sum().backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        if bool(norm.isfinite()):
+            optimizer.step()
+        schedule.step()
+        step += 1
+        if step % 100 == 0 or step == first + 10:
+            spent = time.time() - started
+            _log(step, steps, stats, spent, audio, step - first)
+        if step % max(1, steps // 4) == 0 and step < steps:
+            _save(folder, parts, step)
+    model.frontend = frontend.to(device)
+    state = {name: value.cpu() for name, value in model.state_dict().items()}
+    torch.save(state, folder / WEIGHTS)
+    (folder / RESUME).unlink(missing_ok=True)
+    return True
+
+
+def _rate(done: float) -> float:
+    """Learning rate as a share of its peak, after a share of the steps."""
+    if done < WARM_UP:
+        return done / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+
+
+def _batches(
+    corpus: data.FeatureSet, frames: int, vocabulary: int, seed: int, skip: int
+) -> Iterator[Dict[str, torch.Tensor]]:
+    """Batches without end, each utterance once an epoch at a speed that is drawn.
+
+    Args:
+        corpus: The training set.
+        frames: Feature frames of a batch, padding included.
+        vocabulary: Whose token ids to take.
+        seed: Of the order and the speeds.
+        skip: Batches that were given out before.
+    """
+    tokens = [torch.tensor(ids) for ids in corpus.tokens[vocabulary]]
+    epoch = 0
+    while True:
+        draw = random.Random(f"{seed} {epoch}")
+        speeds = [draw.randrange(len(data.SPEEDS)) for _ in tokens]
+        lens = {n: int(corpus.lens[s, n]) for n, s in enumerate(speeds)}
+        order = sorted(lens, key=lambda n: lens[n] * draw.uniform(0.95, 1.05))
+        groups: List[List[int]] = [[]]
+        for n in order:
+            widest = max([lens[n], *(lens[m] for m in groups[-1])])
+            if widest * (len(groups[-1]) + 1) > frames and groups[-1]:
+                groups.append([])
+            groups[-1].append(n)
+        draw.shuffle(groups)
+        for group in groups:
+            if skip > 0:
+                skip -= 1
+                continue
+            starts = [int(corpus.starts[speeds[n], n]) for n in group]
+            feats = [corpus.frames[s : s + lens[n]] for s, n in zip(starts, group)]
+            pad = torch.nn.utils.rnn.pad_sequence
+            labels = [tokens[n] for n in group]
+            yield dict(
+                speech=pad(feats, batch_first=True).float(),
+                speech_lengths=torch.tensor([lens[n] for n in group]),
+                text=pad(labels, batch_first=True, padding_value=-1),
+                text_lengths=torch.tensor([len(ids) for ids in labels]),
+            )
+        epoch += 1
+
+
+def _save(folder: Path, parts: Dict, step: int) -> None:
+    state = {name: part.state_dict() for name, part in parts.items()}
+    part = folder / (RESUME + ".part")
+    torch.save(dict(state, step=step), part)
+    part.replace(folder / RESUME)
+
+
+def _resume(folder: Path, parts: Dict, device: str) -> int:
+    """Bring back the last checkpoint, if there is one; returns its step."""
+    file = folder / RESUME
+    if not file.is_file():
+        return 0
+    state = torch.load(file, map_location=device, weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return state["step"]
+
+
+def _log(step, steps, stats, spent: float, audio: float, done: int) -> None:
+    """Say where the training is."""
+    numbers = " ".join(
+        f"{name}={float(value):.3f}"
+        for name, value in stats.items()
+        if value is not None
+    )
+    logger.info(
+        "step %d of %d, %.0f ms each, %.0f times real time: %s",
+        step,
+        steps,
+        1000 * spent / done,
+        audio / spent,
+        numbers,
+    )
