@@ -135,13 +135,12 @@ def _features(waves, speeds, frontend, device):
     """Frames of all utterances at all speeds (N, 80), and their numbers (speeds, U)."""
     frames, lens = [], []
     for speed in speeds:
+        resample = torchaudio.transforms.Resample(speed.numerator, speed.denominator)
+        resample = resample.to(device)
         for wave in waves:
-            samples = torch.from_numpy(wave).to(device)
-            if speed != 1:
-                samples = torchaudio.functional.resample(
-                    samples, speed.numerator, speed.denominator
-                )
-            feats, length = frontend(samples[None], torch.tensor([len(samples)]))
+            samples = resample(torch.from_numpy(wave).to(device)[None])
+            length = torch.tensor([samples.size(1)], device=device)
+            feats, length = frontend(samples, length)
             frames.append(feats[0].half().cpu())
             lens.append(int(length))
     return torch.cat(frames), torch.tensor(lens).view(len(speeds), len(waves))

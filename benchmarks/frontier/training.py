@@ -121,7 +121,7 @@ def train(
             optimizer.step()
         schedule.step()
         step += 1
-        if step % 100 == 0 or step == first + 10:
+        if step % 50 == 0 or step == first + 10:
             spent = time.time() - started
             _log(step, steps, stats, spent, audio, step - first)
         if step % max(1, steps // 4) == 0 and step < steps:
