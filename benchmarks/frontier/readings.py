@@ -35,7 +35,7 @@ class Reading:
         way: "dense", "layer N" (stopping there), "skipping".
         gate: options of the gate, if skipping.
         errors: word errors of each utterance.
-        words: in all transcripts.
+        words: in the transcript of each utterance.
         kept: share of frames after each gate.
         confidence: mean log-probability of each utterance's best symbols.
     """
@@ -43,14 +43,14 @@ class Reading:
     way: str
     gate: Dict[str, Any]
     errors: List[int]
-    words: int
+    words: List[int]
     kept: List[float]
     confidence: List[float]
 
     @property
     def wer(self) -> float:
         """Word error rate in percent."""
-        return 100.0 * sum(self.errors) / self.words
+        return 100.0 * sum(self.errors) / sum(self.words)
 
 
 class Reader:
@@ -124,11 +124,11 @@ class Reader:
         return self.subwords.decode([self.tokens[i] for i in ids if i])
 
     def _reading(self, way, gate, corpus, texts, sure, kept) -> Reading:
-        errors, words = [], 0
+        errors, words = [], []
         for n, reference in enumerate(corpus.texts):
             out = jiwer.process_words(reference, texts[n])
             errors.append(out.substitutions + out.deletions + out.insertions)
-            words += len(reference.split())
+            words.append(len(reference.split()))
         options = gate.given() if way == "skipping" else {}
         options.pop("mode", None)
         sure = [round(sure[n], 4) for n in range(len(errors))]

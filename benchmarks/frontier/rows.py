@@ -119,6 +119,13 @@ _INTERCTC = {
     "encoder_conf.interctc_layer_idx": [3, 6],
     "model_conf.interctc_weight": 0.3,
 }
+_AN4 = {
+    **_BY_8,
+    "encoder_conf.output_size": 96,
+    "encoder_conf.linear_units": 384,
+    "model_conf.consistency_weight": 0.0,
+    "specaug_conf.num_time_mask": 4,
+}
 _DENSE = {"encoder_conf.train_skip": False, "model_conf.kd_weight": 0.0}
 
 ROWS: Dict[str, Row] = {
@@ -200,13 +207,21 @@ ROWS: Dict[str, Row] = {
         "stock conformer, conv2d8",
         {**_STOCK, "encoder_conf.input_layer": "conv2d8"},
     ),
-    # AN4
+    # AN4, at what two cores can train in half an hour
+    "an4-gate3": Row("skipping after layer 3", _AN4, (1, 2), "an4", 80),
     "an4-dense": Row(
-        "12 layers, dense", depth(12), corpus="an4", vocabulary=80, length=0.4
+        "12 layers, intermediate CTC at 3, never skipped",
+        {**_AN4, **_DENSE},
+        (1, 2),
+        "an4",
+        80,
     ),
-    "an4-gate3": Row("skipping after layer 3", corpus="an4", vocabulary=80, length=0.4),
     "an4-layers6": Row(
-        "6 layers, trained as such", depth(6), corpus="an4", vocabulary=80, length=0.4
+        "6 layers, intermediate CTC at 3",
+        {**_AN4, **_DENSE, "encoder_conf.num_blocks": 6},
+        (1, 2),
+        "an4",
+        80,
     ),
 }
 
