@@ -64,8 +64,14 @@ def get_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--minutes", type=float, help="stop then, with checkpoints")
     train.set_defaults(run=run_train)
-    for command in (prepare, train):
+    table = commands.add_parser("table", help="what was read so far, as Markdown")
+    table.add_argument("corpus", help="librispeech or an4")
+    table.add_argument("--set", choices=("dev", "test"), default="test", dest="part")
+    table.add_argument("--picture", type=Path, help="a PNG to draw")
+    table.set_defaults(run=run_table)
+    for command in (prepare, train, table):
         command.add_argument("--folder", type=Path, default=HERE, help=f"({HERE})")
+    for command in (prepare, train):
         command.add_argument(
             "--device", default="cuda" if torch.cuda.is_available() else "cpu"
         )
@@ -107,6 +113,14 @@ def run_train(args) -> int:
             failed += job.returncode != 0
             print(f"{running.pop(job)}: {'done' if not job.returncode else 'FAILED'}")
     return 1 if failed else 0
+
+
+def run_table(args) -> int:
+    """Print the table."""
+    from benchmarks.frontier.table import write
+
+    print(write(args.folder, args.corpus, args.picture, args.part), end="")
+    return 0
 
 
 def train_one(args, name: str, seed: int, deadline: float) -> int:

@@ -73,8 +73,9 @@ _STOCK = {
     "model_conf.factorized_ctc": False,
     "model_conf.kd_weight": 0.0,
 }
-#: A single CTC at the end, in our encoder.
-_PLAIN = {name: value for name, value in _STOCK.items() if name != "encoder"}
+#: Our encoder, which never skips in training; its intermediate CTC stays, since without
+#: one a deep encoder takes many times as long to begin to learn.
+_DENSE = {"encoder_conf.train_skip": False, "model_conf.kd_weight": 0.0}
 
 
 def gate(*layers: int) -> Dict[str, Any]:
@@ -86,8 +87,8 @@ def gate(*layers: int) -> Dict[str, Any]:
 
 
 def depth(layers: int) -> Dict[str, Any]:
-    """Options of an encoder of that many layers with one CTC at its end."""
-    return {**_PLAIN, "encoder_conf.num_blocks": layers}
+    """Options of an encoder of that many layers that is never skipped in training."""
+    return {**_DENSE, "encoder_conf.num_blocks": layers}
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,6 @@ _AN4 = {
     "model_conf.consistency_weight": 0.0,
     "specaug_conf.num_time_mask": 4,
 }
-_DENSE = {"encoder_conf.train_skip": False, "model_conf.kd_weight": 0.0}
 
 ROWS: Dict[str, Row] = {
     # ESPnet's own encoder
@@ -141,16 +141,22 @@ ROWS: Dict[str, Row] = {
     # by 4
     "by4-gate3": Row("skipping after layer 3", seeds=(1, 2, 3)),
     "by4-layers6": Row("6 layers, trained as such", depth(6), seeds=(1, 2, 3)),
-    "by4-dense": Row("12 layers, dense", depth(12)),
+    "by4-dense": Row("12 layers, never skipped", depth(12)),
     "by4-gate4": Row("skipping after layer 4", gate(4)),
     "by4-gate2": Row("skipping after layer 2", gate(2)),
     # by 8
     "by8-gate3": Row("skipping after layer 3", _BY_8, seeds=(1, 2)),
-    "by8-dense": Row("12 layers, dense", {**depth(12), **_BY_8}),
+    "by8-dense": Row("12 layers, never skipped", {**depth(12), **_BY_8}),
     "by8-layers7": Row("7 layers, trained as such", {**depth(7), **_BY_8}),
-    "by8-layers3": Row("3 layers, trained as such", {**depth(3), **_BY_8}),
-    "by8-interctc": Row(
-        "dense with interCTC at 3, never skipped in training", {**_DENSE, **_BY_8}
+    "by8-layers3": Row(
+        "3 layers, trained as such",
+        {
+            **depth(3),
+            **_BY_8,
+            "encoder_conf.interctc_layer_idx": [],
+            "encoder_conf.gate_layers": [],
+            "model_conf.interctc_weight": 0.0,
+        },
     ),
     "by8-plain": Row(
         "skipping after layer 3, plain head, no distillation",
@@ -210,15 +216,15 @@ ROWS: Dict[str, Row] = {
     # AN4, at what two cores can train in half an hour
     "an4-gate3": Row("skipping after layer 3", _AN4, (1, 2), "an4", 80),
     "an4-dense": Row(
-        "12 layers, intermediate CTC at 3, never skipped",
-        {**_AN4, **_DENSE},
+        "12 layers, never skipped",
+        {**_AN4, **depth(12)},
         (1, 2),
         "an4",
         80,
     ),
     "an4-layers6": Row(
-        "6 layers, intermediate CTC at 3",
-        {**_AN4, **_DENSE, "encoder_conf.num_blocks": 6},
+        "6 layers, trained as such",
+        {**_AN4, **depth(6)},
         (1, 2),
         "an4",
         80,
