@@ -125,7 +125,8 @@ _AN4 = {
     "encoder_conf.output_size": 96,
     "encoder_conf.linear_units": 384,
     "model_conf.consistency_weight": 0.0,
-    "specaug_conf.num_time_mask": 4,
+    "specaug_conf.freq_mask_width_range": [0, 16],
+    "specaug_conf.num_time_mask": 2,
 }
 
 ROWS: Dict[str, Row] = {

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Dict, Iterator, List
 
-import numpy as np
 import torch
 import yaml
 
@@ -78,8 +77,6 @@ def train(
         return True
     folder.mkdir(parents=True, exist_ok=True)
     write_config(row, folder, prepared, seed, steps)
-    random.seed(seed)
-    np.random.seed(seed)
     torch.manual_seed(seed)
     model = build_asr_model(read_train_config(folder / "config.yaml"))
     frontend, model.frontend = model.frontend, None  # features come in
@@ -112,6 +109,7 @@ def train(
         if row.random_gates:
             gates = random.Random(f"{seed} {step}").choice(row.random_gates)
             model.encoder.set_gate(gate_layers=gates)
+        torch.manual_seed(1_000_000 * seed + step)  # resumed is as never stopped
         with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
             loss, stats, _ = model(**batch)
         optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,229 @@
+"""The frontier of error rate and arithmetic: what its rows, trainings and table do."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from real_speech import SHARED
+
+from benchmarks.frontier import data, readings, table, training
+from benchmarks.frontier.__main__ import main
+from benchmarks.frontier.rows import BASE, ROWS, configuration
+from espnet_blankskip.checkpoint.loading import read_train_config
+from espnet_blankskip.checkpoint.model_building import build_asr_model
+
+TINY = {"output_size": 8, "attention_heads": 2, "linear_units": 8, "num_blocks": 4}
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Features of a few utterances of AN4, packed and unpacked."""
+    if not (SHARED / "an4").is_dir():
+        pytest.skip(f"no AN4 in {SHARED}")
+    folder = tmp_path_factory.mktemp("frontier")
+    texts = [line.split(" ", 2) for line in (SHARED / "an4/text").open()]
+    files = {file.stem: file for file in (SHARED / "an4/flac").rglob("*-*.*")}
+    rows = [(utt, words.strip()) for utt, _, words in texts if utt in files]
+    sets = {"train": rows[:40], "dev": rows[40:43], "test": rows[43:46]}
+    for name, utterances in sets.items():
+        (folder / name).mkdir()
+        for list_name, values in (
+            ("text", {utt: words for utt, words in utterances}),
+            ("wav.scp", {utt: files[utt] for utt, _ in utterances}),
+        ):
+            lines = [f"{utt} {value}\n" for utt, value in values.items()]
+            (folder / name / list_name).write_text("".join(lines))
+    tar = folder / "an4.tar"
+    assert main(["pack", str(tar), *(f"{n}={folder / n}" for n in sets)]) == 0
+    data.prepare(tar, folder / "an4", "train", [60, 80], "cpu")
+    return folder / "an4"
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A row small enough to train here; what a teacher is worth is not remembered."""
+    monkeypatch.setitem(BASE, "encoder_conf", {**BASE["encoder_conf"], **TINY})
+    row = ROWS["by4-gate3"]
+    return type(row)(row.what, {"model_conf.kd_weight": 0.0}, vocabulary=60)
+
+
+def test_features_are_those_of_the_models_front_end(prepared):
+    corpus = data.load(prepared / "train.pt")
+    assert corpus.lens.shape == (3, 40) and len(corpus.frames) == corpus.lens.sum()
+    ends = corpus.starts + corpus.lens
+    assert ends.flatten().tolist() == corpus.lens.flatten().cumsum(0).tolist()
+    slow, own, fast = corpus.lens.sum(1).tolist()
+    assert slow / own == pytest.approx(1 / 0.9, rel=0.01)
+    assert fast / own == pytest.approx(1 / 1.1, rel=0.01)
+
+
+def test_token_ids_say_the_transcripts(prepared):
+    corpus = data.load(prepared / "train.pt")
+    tokens = data.token_list(prepared, 60)
+    assert tokens[0] == "<blank>" and tokens[1] == "<unk>" and tokens[-1] == "<sos/eos>"
+    for text, ids in zip(corpus.texts, corpus.tokens[60]):
+        assert "".join(tokens[i] for i in ids).replace("▁", " ").strip() == text
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_is_a_model_of_espnet(name, prepared, monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "token_list", lambda *_: ["<blank>", "<unk>", "a", "z"])
+    training.write_config(ROWS[name], tmp_path, prepared, 1, 100)
+    with torch.device("meta"):
+        model = build_asr_model(read_train_config(tmp_path / "config.yaml"))
+    assert len(model.encoder.encoders) == ROWS[name].changes.get(
+        "encoder_conf.num_blocks", 12
+    )
+    stock = name.startswith("stock") or name.endswith("stock")
+    assert ("espnet2." in type(model.encoder).__module__) == stock
+
+
+def test_a_batch_is_padded_to_the_size_that_was_asked_for_and_drawn_again(prepared):
+    corpus = data.load(prepared / "train.pt")
+    drawn = training._batches(corpus, 1200, 60, 7, 0)
+    batches = [next(drawn) for _ in range(30)]
+    for batch in batches:
+        utterances, frames, _ = batch["speech"].shape
+        assert utterances * frames <= 1200 or utterances == 1
+        assert batch["speech_lengths"].max() == frames
+    later = training._batches(corpus, 1200, 60, 7, 10)
+    for want, got in zip(batches[10:], later):
+        torch.testing.assert_close(got["speech"], want["speech"])
+        assert got["text"].equal(want["text"])
+
+
+def trained(row, folder, prepared, steps=6, deadline=float("inf")):
+    """Train a row; returns its weights, or None while it is not finished."""
+    done = training.train(
+        row, folder, prepared, 1, steps, 1e-3, 1500, "cpu", deadline=deadline
+    )
+    if not done:
+        return None
+    return torch.load(folder / training.WEIGHTS, weights_only=True)
+
+
+def test_stopped_training_ends_as_if_never_stopped(
+    prepared, tiny, tmp_path, monkeypatch
+):
+    whole = trained(tiny, tmp_path / "whole", prepared)
+    with monkeypatch.context() as patch:
+        clock = iter([0.0] * 4 + [9e9] * 9)  # late after some steps
+        patch.setattr(training.time, "time", lambda: next(clock))
+        assert trained(tiny, tmp_path / "parts", prepared, deadline=1e9) is None
+    saved = torch.load(tmp_path / "parts" / training.RESUME, weights_only=True)
+    assert 0 < saved["step"] < 6
+    resumed = trained(tiny, tmp_path / "parts", prepared)
+    assert resumed.keys() == whole.keys()
+    for name, weight in whole.items():
+        torch.testing.assert_close(resumed[name], weight)
+
+
+def test_a_trained_row_is_read_in_every_way(prepared, tiny, tmp_path):
+    trained(tiny, tmp_path, prepared)
+    found = readings.read_all(tmp_path, prepared, "cpu")
+    again = readings.load(tmp_path / "readings.json")
+    assert again == found
+    ways = {reading.way for reading in found["test"]}
+    assert ways == {"dense", "layer 3", "skipping"}
+    swept = [r for r in found["dev"] if r.way == "skipping"]
+    assert len(swept) == 4 * len(readings.THRESHOLDS) + 4
+    for reading in found["test"]:
+        words = [len(t.split()) for t in data.load(prepared / "test.pt").texts]
+        assert reading.words == words and len(reading.errors) == len(words)
+
+
+def made_line(errors, row="by4-gate3"):
+    """A line of the table with these errors in four utterances of ten words."""
+    reading = readings.Reading("dense", {}, errors, [10] * 4, [], [0.0] * 4)
+    return table.Line(row, "dense", "", [reading.wer], [], 1.0, {1: reading})
+
+
+def test_a_difference_comes_with_the_interval_of_its_utterances():
+    one, other = made_line([1, 2, 3, 4]), made_line([0, 1, 2, 3])
+    assert table.difference(one, other) == pytest.approx((10.0, 10.0, 10.0))
+    one, other = made_line([4, 0, 0, 0]), made_line([0, 0, 0, 0])
+    apart, low, high = table.difference(one, other)
+    assert apart == pytest.approx(10.0)
+    assert low == pytest.approx(0.0) and high >= 20.0
+
+
+def test_a_difference_needs_the_same_seeds():
+    one, other = made_line([1, 2, 3, 4]), made_line([0, 1, 2, 3])
+    other.readings[2] = other.readings.pop(1)
+    with pytest.raises(ValueError, match="share no seed"):
+        table.difference(one, other)
+
+
+def cost(name, way="dense", gate=None, kept=()):
+    """Arithmetic saved by a row, asked in one way."""
+    reading = readings.Reading(way, gate or {}, [0], [1], list(kept), [0.0])
+    return table._stock_cost(name) / table._cost(name, reading, kept)
+
+
+def test_arithmetic_is_counted_against_the_stock_encoder_with_conv2d():
+    gate = dict(gate_layers=[3])
+    assert cost("stock") == pytest.approx(1.0, rel=0.01)
+    all_kept = cost("by4-gate3", "skipping", gate, [1.0])
+    assert all_kept == pytest.approx(cost("by4-dense"), rel=0.01)
+    assert cost("by4-gate3", "skipping", gate, [0.3]) > 1.5 * all_kept
+    assert cost("by4-gate3", "layer 3") > cost("by4-gate3", "skipping", gate, [0.01])
+    assert cost("by8-dense") > 1.5 * cost("by4-dense")
+
+
+def test_the_table_and_its_picture_hold_what_was_read(tmp_path, capsys):
+    gate = dict(
+        gate_layers=[3],
+        blank_threshold=0.95,
+        spike_extension=1,
+        conv_context="stale",
+        attn_context="kept",
+    )
+    for seed in (1, 2):
+        folder = tmp_path / f"an4-gate3.{seed}"
+        folder.mkdir()
+        found = [
+            readings.Reading("dense", {}, [seed, 0], [10, 10], [], [0.0, 0.0]),
+            readings.Reading("layer 3", {}, [3, 3], [10, 10], [], [0.0, 0.0]),
+            readings.Reading("skipping", gate, [1, 1], [10, 10], [0.3], [0.0, 0.0]),
+        ]
+        readings.write({"dev": [], "test": found}, folder / "readings.json")
+    picture = tmp_path / "frontier.png"
+    assert (
+        main(["table", "an4", "--folder", str(tmp_path), "--picture", str(picture)])
+        == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 3
+    assert "| an4-gate3 | dense |" in lines[2] and "7.5 % | 5.0, 10.0 |" in lines[2]
+    assert "3: 0.95, ±1, kept, stale" in lines[4] and "| 30 % |" in lines[4]
+    assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_killed_training_goes_on_in_a_new_process(prepared, tmp_path):
+    (tmp_path / "an4").symlink_to(prepared)
+    command = [sys.executable, "-m", "benchmarks.frontier", "train", "an4-layers6"]
+    command += ["--steps", "40", "--frames", "1000", "--folder", str(tmp_path)]
+    first = subprocess.Popen(command, cwd=REPOSITORY)
+    checkpoint = tmp_path / "an4-layers6.1" / training.RESUME
+    while not checkpoint.is_file() and first.poll() is None:
+        time.sleep(0.2)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    step = torch.load(checkpoint, weights_only=True)["step"]
+    assert step > 0
+    assert subprocess.run(command, cwd=REPOSITORY, check=False).returncode == 0
+    assert json.loads((checkpoint.parent / "readings.json").read_text())["test"]
+
+
+def test_configuration_leaves_the_base_as_it_is():
+    before = json.dumps(BASE, sort_keys=True)
+    for row in ROWS.values():
+        configuration(row)
+    assert json.dumps(BASE, sort_keys=True) == before
