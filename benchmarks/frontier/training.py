@@ -89,7 +89,7 @@ def train(
         lr=peak_rate,
         betas=(0.9, 0.98),
         weight_decay=0.01,
-        fused=device == "cuda",
+        fused=True,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _rate(step / steps)
