@@ -21,6 +21,7 @@ from espnet_blankskip.checkpoint.loading import load_asr_model
 from espnet_blankskip.gate_options import GateOptions
 
 THRESHOLDS = (0.9, 0.95, 0.98, 0.99, 0.999)
+LATEST_GATE = 6
 #: Utterances that are encoded together.
 BATCH = 48
 #: Kept shares in percent for which the dev set chooses a setting.
@@ -173,10 +174,10 @@ def load(file: Path) -> Dict[str, List[Reading]]:
 
 
 def _gate_lists(reader: Reader) -> List[Sequence[int]]:
-    """Lists of gates to read a model with."""
+    """Lists of gates to read a model with: as trained, else one by one."""
     if len(reader.trained_gates) == 2:
         return [reader.trained_gates]
-    return [[n] for n in reader.interctc]
+    return [[n] for n in reader.interctc if n <= LATEST_GATE]
 
 
 def _settings(reader: Reader) -> Iterator[GateOptions]:

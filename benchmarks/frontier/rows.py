@@ -45,7 +45,7 @@ BASE: Dict[str, Any] = dict(
         selfattention_layer_type="rel_selfattn",
         use_cnn_module=True,
         cnn_module_kernel=15,
-        interctc_layer_idx=[3],
+        interctc_layer_idx=[3, 6, 9],  # one alone leaves the layers above it untaught
         gate_layers=[3],
         blank_threshold=0.95,
         spike_extension=1,
@@ -54,7 +54,7 @@ BASE: Dict[str, Any] = dict(
     model="blankskip",
     model_conf=dict(
         ctc_weight=1.0,
-        interctc_weight=0.3,
+        interctc_weight=0.5,
         factorized_ctc=True,
         kd_weight=0.1,
         consistency_weight=0.2,
@@ -82,13 +82,19 @@ def gate(*layers: int) -> Dict[str, Any]:
     """Options of gates after these layers, each taught by an intermediate CTC."""
     return {
         "encoder_conf.gate_layers": list(layers),
-        "encoder_conf.interctc_layer_idx": list(layers),
+        "encoder_conf.interctc_layer_idx": sorted({*layers, 6, 9}),
     }
 
 
 def depth(layers: int) -> Dict[str, Any]:
     """Options of an encoder of that many layers that is never skipped in training."""
-    return {**_DENSE, "encoder_conf.num_blocks": layers}
+    interctc = [n for n in BASE["encoder_conf"]["interctc_layer_idx"] if n < layers]
+    changes = {**_DENSE, "encoder_conf.num_blocks": layers}
+    changes["encoder_conf.interctc_layer_idx"] = interctc
+    if not interctc:
+        changes["encoder_conf.gate_layers"] = []
+        changes["model_conf.interctc_weight"] = 0.0
+    return changes
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,8 @@ class Row:
 _BY_8 = {"encoder_conf.input_layer": "dw_conv2d8"}
 _INTERCTC = {
     **_STOCK,
-    "encoder_conf.interctc_layer_idx": [3, 6],
-    "model_conf.interctc_weight": 0.3,
+    "encoder_conf.interctc_layer_idx": [3, 6, 9],
+    "model_conf.interctc_weight": 0.5,
 }
 _AN4 = {
     **_BY_8,
@@ -136,7 +142,7 @@ ROWS: Dict[str, Row] = {
         {**_STOCK, "encoder_conf.input_layer": "conv2d"},
     ),
     "stock-interctc": Row(
-        "stock conformer, conv2d, interCTC at 3 and 6",
+        "stock conformer, conv2d, interCTC at 3, 6, 9",
         {**_INTERCTC, "encoder_conf.input_layer": "conv2d"},
     ),
     # by 4
@@ -151,13 +157,7 @@ ROWS: Dict[str, Row] = {
     "by8-layers7": Row("7 layers, trained as such", {**depth(7), **_BY_8}),
     "by8-layers3": Row(
         "3 layers, trained as such",
-        {
-            **depth(3),
-            **_BY_8,
-            "encoder_conf.interctc_layer_idx": [],
-            "encoder_conf.gate_layers": [],
-            "model_conf.interctc_weight": 0.0,
-        },
+        {**depth(3), **_BY_8},
     ),
     "by8-plain": Row(
         "skipping after layer 3, plain head, no distillation",
