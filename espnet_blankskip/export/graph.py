@@ -6,7 +6,7 @@ become constants. Only operators of opset 17 are used, which ONNX Runtime, OpenV
 onnxruntime-web and the runtimes inside phones all have.
 """
 
-from typing import Any, Dict, List, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 import onnx
@@ -231,6 +231,27 @@ class Graph:
     def range(self, end: Value, start: int = 0) -> Value:
         """Whole numbers from start to end - 1, int64; `end` has shape (1,)."""
         return self.op("Range", start, end.squeeze(0), 1)
+
+    def for_each(self, parts: Value, body: Callable[[Value], Value]) -> Value:
+        """Compute the same on every part in turn, so that caches hold what comes between.
+
+        Args:
+            parts: Float32 (P, ...).
+            body: From one part (...) to its result; may use values from outside.
+
+        Returns:
+            The results (P, ...).
+        """
+        outside, self._nodes = self._nodes, []
+        part = Value(self, self._new_name("part"))
+        result = body(part)
+        inside, self._nodes = self._nodes, outside
+        ends = [
+            helper.make_tensor_value_info(value.name, TensorProto.FLOAT, None)
+            for value in (part, result)
+        ]
+        loop = helper.make_graph(inside, part.name, ends[:1], ends[1:])
+        return self.op("Scan", parts, body=loop, num_scan_inputs=1)
 
     def to_model(self, metadata: Dict[str, str]) -> onnx.ModelProto:
         """Return the finished model.

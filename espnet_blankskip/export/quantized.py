@@ -10,6 +10,7 @@ import numpy as np
 from espnet_blankskip.export.graph import Graph, Value
 
 LARGEST = 127  # of a weight; symmetric, so that zero stays zero
+SMALLEST = 1e-12  # that is scaled to the largest, so that none divides by zero
 
 
 class Quantized(NamedTuple):
@@ -28,7 +29,7 @@ class Quantized(NamedTuple):
     def product(self, weight: np.ndarray, name: str) -> Value:
         """Multiply (..., C) by a matrix (C, C'): float32 (..., C')."""
         g = self.values.graph
-        scale = np.maximum(np.abs(weight).max(0), 1e-12) / LARGEST
+        scale = np.maximum(np.abs(weight).max(0), SMALLEST) / LARGEST
         matrix = g.weight(np.rint(weight / scale).astype(np.int8), f"{name}.weight")
         counts = g.op("MatMulInteger", self.values, matrix, self.zero_point)
         return counts.as_float() * (self.scale * g.weight(scale, f"{name}.scale"))
@@ -41,3 +42,11 @@ def quantized(g: Graph, x: Value) -> Quantized:
         known = Quantized(*g.op("DynamicQuantizeLinear", x, outputs=3))
         g.remembered[x.name] = known
     return known
+
+
+def quantized_above_zero(g: Graph, x: Value) -> Quantized:
+    """Quantize what is above zero; everything below becomes zero, as by ReLU."""
+    largest = g.op("Max", g.op("ReduceMax", x, keepdims=0), SMALLEST)
+    zero = g.value(np.array(0, np.uint8))
+    scale = largest / 255.0
+    return Quantized(g.op("QuantizeLinear", x, scale, zero), scale, zero)
