@@ -233,7 +233,7 @@ class Graph:
         return self.op("Range", start, end.squeeze(0), 1)
 
     def for_each(self, parts: Value, body: Callable[[Value], Value]) -> Value:
-        """Compute the same on every part in turn, so that caches hold what comes between.
+        """Compute the same on every part in turn, in memory that stays in the cache.
 
         Args:
             parts: Float32 (P, ...).

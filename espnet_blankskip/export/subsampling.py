@@ -9,7 +9,6 @@ from espnet_blankskip.export.graph import Graph, Value
 from espnet_blankskip.export.modules import (
     CannotExport,
     activation,
-    affine,
     array,
     layer_norm,
     linear,
