@@ -9,6 +9,7 @@ from typing import NamedTuple, Optional
 import torch
 
 from espnet_blankskip.export.attention import Distances
+from espnet_blankskip.export.attention_in_8_bits import DistancesIn8Bits
 from espnet_blankskip.export.graph import Graph, Value
 from espnet_blankskip.export.head import Head, own_gate
 from espnet_blankskip.export.layers import layers_of
@@ -84,7 +85,8 @@ def encode(
         axis = Axis(g, batch, time)
         valid = axis.numbers < lens.unsqueeze(1)
         width = encoder.output_size()
-        distances = Distances(g, time, width) if layers.relative else None
+        kind = DistancesIn8Bits if g.int8 else Distances
+        distances = kind(g, time, width) if layers.relative else None
     frames = AllFrames(axis, valid, distances)
     depth = valid.as_int() * len(encoder.encoders)
     running, stale, blank_logp = valid, None, None

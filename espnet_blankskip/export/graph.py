@@ -232,26 +232,24 @@ class Graph:
         """Whole numbers from start to end - 1, int64; `end` has shape (1,)."""
         return self.op("Range", start, end.squeeze(0), 1)
 
-    def for_each(self, parts: Value, body: Callable[[Value], Value]) -> Value:
+    def for_each(self, body: Callable[..., Value], *parts: Value) -> Value:
         """Compute the same on every part in turn, in memory that stays in the cache.
 
         Args:
-            parts: Float32 (P, ...).
-            body: From one part (...) to its result; may use values from outside.
+            body: From one of each parts (...) to its result; may use values from
+                outside.
+            *parts: (P, ...).
 
         Returns:
             The results (P, ...).
         """
         outside, self._nodes = self._nodes, []
-        part = Value(self, self._new_name("part"))
-        result = body(part)
+        given = [Value(self, self._new_name("part")) for _ in parts]
+        result = body(*given)
         inside, self._nodes = self._nodes, outside
-        ends = [
-            helper.make_tensor_value_info(value.name, TensorProto.FLOAT, None)
-            for value in (part, result)
-        ]
-        loop = helper.make_graph(inside, part.name, ends[:1], ends[1:])
-        return self.op("Scan", parts, body=loop, num_scan_inputs=1)
+        ends = [onnx.ValueInfoProto(name=value.name) for value in (*given, result)]
+        loop = helper.make_graph(inside, result.name, ends[:-1], ends[-1:])
+        return self.op("Scan", *parts, body=loop, num_scan_inputs=len(parts))
 
     def to_model(self, metadata: Dict[str, str]) -> onnx.ModelProto:
         """Return the finished model.

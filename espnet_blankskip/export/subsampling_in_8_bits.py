@@ -52,7 +52,7 @@ def subsampled_in_8_bits(
             part, shape = _convolution(g, conv, part, shape)
         return g.op("Relu", part).reshape(batch, PART_FRAMES, -1)
 
-    x = g.for_each(parts, convolve)
+    x = g.for_each(convolve, parts)
     # a frame's channels come last here, in the weights of the linear layer first
     weight = array(out.weight)
     weight = weight.reshape(len(weight), channels, -1)
