@@ -26,7 +26,7 @@ from espnet_blankskip.export.quantized import (
     quantized_matrix,
 )
 
-PART_FRAMES = 128  # queries at a time
+PART_FRAMES = 64  # queries at a time
 
 
 class DistancesIn8Bits(Distances):
