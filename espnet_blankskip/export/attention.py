@@ -132,6 +132,7 @@ def attend(
         (B*N, D).
     """
     q, k, v = queries_keys_values(g, attn, x, keys, batch, position_scores is not None)
+    q = q.transpose(0, 2, 1, 3)
     scores = q @ k
     if position_scores is not None:
         scores = scores + position_scores(for_positions(g, attn, q), attn)
@@ -143,7 +144,7 @@ def attend(
 def queries_keys_values(
     g: Graph, attn: torch.nn.Module, x: Value, keys: Value, batch: Value, relative: bool
 ) -> Tuple[Value, Value, Value]:
-    """Project rows to queries (B, H, N, d), keys (B, H, d, M), values (B, H, M, d).
+    """Project rows to queries (B, N, H, d), keys (B, H, d, M), values (B, H, M, d).
 
     Queries are scaled and, with relative positions, hold the bias for the keys.
     """
@@ -151,25 +152,22 @@ def queries_keys_values(
     scale = 1 / math.sqrt(size)
     q_norm, k_norm = (_norm_or_none(n) for n in (attn.q_norm, attn.k_norm))
 
-    def split(rows: Value, *axes: int) -> Value:
-        return rows.reshape(batch, -1, heads, size).transpose(*axes)
+    def split(rows: Value) -> Value:
+        return rows.reshape(batch, -1, heads, size)
 
     bias = array(attn.linear_q.bias)
     if relative:
         bias = bias + array(attn.pos_bias_u).reshape(-1)
     if q_norm is None:
         weight = scale * array(attn.linear_q.weight)
-        q = split(affine(g, weight, scale * bias, x, "linear_q"), 0, 2, 1, 3)
+        q = split(affine(g, weight, scale * bias, x, "linear_q"))
     else:
-        q = split(linear(g, attn.linear_q, x, "linear_q"), 0, 2, 1, 3)
+        q = split(linear(g, attn.linear_q, x, "linear_q"))
         q = layer_norm(g, q_norm, q, scale)
-    k = linear(g, attn.linear_k, keys, "linear_k")
-    if k_norm is None:
-        k = split(k, 0, 2, 3, 1)
-    else:
-        k = layer_norm(g, k_norm, split(k, 0, 2, 1, 3)).transpose(0, 1, 3, 2)
-    v = split(linear(g, attn.linear_v, keys, "linear_v"), 0, 2, 1, 3)
-    return q, k, v
+    k = split(linear(g, attn.linear_k, keys, "linear_k"))
+    k = k if k_norm is None else layer_norm(g, k_norm, k)
+    v = split(linear(g, attn.linear_v, keys, "linear_v"))
+    return q, k.transpose(0, 2, 3, 1), v.transpose(0, 2, 1, 3)
 
 
 def for_positions(g: Graph, attn: torch.nn.Module, q: Value) -> Value:

@@ -93,9 +93,10 @@ def attend_in_parts(
 
     # behind the last frame, parts repeat it
     frames = g.range(_parts(axis.time) * PART_FRAMES).reshape(-1, PART_FRAMES)
-    parts = q.take(g.op("Min", frames, axis.time - 1), axis=2)
+    parts = q.take(g.op("Min", frames, axis.time - 1), axis=1)
 
     def attend(part: Value, numbers: Value) -> Value:
+        part = part.transpose(0, 2, 1, 3)
         scores = quantized(g, part).times(k)
         if relative:
             # of the last query to the first frame, and so on to the last frame
@@ -104,10 +105,11 @@ def attend_in_parts(
             near = Matrix(table.values.cut(2, first, first + seen), table.scale)
             near = quantized(g, for_positions(g, attn, part)).times(near)
             scores = scores + _shifted(near, axis, numbers, seen, attn.zero_triu)
-        return g.op("Softmax", scores + hidden, axis=-1) @ v
+        mixed = g.op("Softmax", scores + hidden, axis=-1) @ v
+        return mixed.transpose(0, 2, 1, 3)
 
-    mixed = g.for_each(attend, parts.transpose(2, 0, 1, 3, 4), frames)
-    mixed = mixed.transpose(1, 0, 3, 2, 4).reshape(axis.batch, -1, attn.h * attn.d_k)
+    mixed = g.for_each(attend, parts.transpose(1, 0, 2, 3, 4), frames)
+    mixed = mixed.transpose(1, 0, 2, 3, 4).reshape(axis.batch, -1, attn.h * attn.d_k)
     mixed = mixed.cut(1, 0, axis.time).reshape(-1, attn.h * attn.d_k)
     return linear(g, attn.linear_out, mixed, "linear_out")
 
