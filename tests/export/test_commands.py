@@ -26,6 +26,13 @@ def checkpoint(tmp_path_factory):
     return write_speaking_experiment(folder, factorized=True)
 
 
+def sign(folder, name):
+    """Hash an altered file anew, as somebody might who knows of the manifest."""
+    manifest = read_json(folder / "manifest.json")
+    manifest["files"][name] = sha256(folder / name)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 def test_an_exported_model_is_verified_against_its_checkpoint(
     checkpoint, tmp_path, capsys
 ):
@@ -50,10 +57,7 @@ def test_what_differs_is_named_with_a_failing_exit_status(checkpoint, tmp_path, 
     weight = onnx.numpy_helper.to_array(norm) * 1.01
     norm.CopyFrom(onnx.numpy_helper.from_array(weight, norm.name))
     onnx.save(changed, out / "model.onnx")
-    # as somebody might who knows of the manifest
-    manifest = read_json(out / "manifest.json")
-    manifest["files"]["model.onnx"] = sha256(out / "model.onnx")
-    (out / "manifest.json").write_text(json.dumps(manifest))
+    sign(out, "model.onnx")
     capsys.readouterr()
     command = ["verify", str(out), "--against", str(checkpoint), "--audio"]
     assert main([*command, str(SPEECH[0])]) == 1
@@ -102,6 +106,45 @@ def test_quantization_says_what_it_costs_and_refuses_to_cost_much(
     shutil.rmtree(out)
     assert main([*command, *audio, "--force"]) == 0
     assert (out / "model.int8.onnx").exists()
+
+
+def test_a_lower_precision_is_verified_by_what_it_recognizes(
+    checkpoint, tmp_path, capsys
+):
+    pytest.importorskip("openvino")
+    from espnet_blankskip.runtime import ExportedSpeech2Text
+
+    out, text = tmp_path / "out", tmp_path / "text"
+    export = ["export", str(checkpoint), "--out", str(out), "--quantize", "int8"]
+    assert main(export) == 0
+    audio = ["--audio", *map(str, SPEECH), "--text", str(text)]
+    verify = ["verify", str(out), "--against", str(checkpoint), *audio]
+    for engine, precision in (("onnxruntime", "int8"), ("openvino", "bfloat16")):
+        lower = ExportedSpeech2Text(out, engine=engine, dtype=precision)
+        lines = [f"{path.stem} {lower(path).text}\n" for path in SPEECH]
+        text.write_text("".join(lines))  # so that it makes no error
+        capsys.readouterr()
+        assert main([*verify, "--precision", precision]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(f"{precision}: {len(SPEECH)} utterances")
+        assert "% before, 0.00 % after;" in said
+
+    file = out / "model.int8.onnx"
+    worse = onnx.load(file)
+    norm = next(t for t in worse.graph.initializer if "output/norm.w" in t.name)
+    weight = -onnx.numpy_helper.to_array(norm)
+    norm.CopyFrom(onnx.numpy_helper.from_array(weight, norm.name))
+    onnx.save(worse, file)
+    assert main([*verify, "--precision", "int8"]) == 2  # altered
+    sign(out, file.name)
+    exact = ExportedSpeech2Text(out)
+    text.write_text("".join(f"{path.stem} {exact(path).text}\n" for path in SPEECH))
+    capsys.readouterr()
+    assert main([*verify, "--precision", "int8"]) == 1
+    assert "int8 loses more than 0.1 points of WER" in capsys.readouterr().out
+    wrong = [*verify, "--precision", "bfloat16", "--engine", "onnxruntime"]
+    assert main(wrong) == 2
+    assert "--engine openvino has bfloat16" in capsys.readouterr().err
 
 
 def test_sherpa_onnx_gets_its_lines_and_its_command(checkpoint, tmp_path, capsys):
