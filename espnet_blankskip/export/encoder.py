@@ -101,12 +101,17 @@ def encode(
             continue
         with g.enter(f"gate{number}"):
             normed = layers.intermediate_states(x)
-            read = None
-            if number in gates:
-                own = encoder.gate_head == "own"
-                read = own_gate(g, encoder.gate, x) if own else head.blank_logp(normed)
+            log_probs = head.log_softmax(normed) if conditioned else None
+            if number not in gates:
+                read = None
+            elif encoder.gate_head == "own":
+                read = own_gate(g, encoder.gate, x)
+            elif conditioned:
+                read = log_probs.take(0, axis=1)
+            else:
+                read = head.blank_logp(normed)
             if conditioned:
-                posterior = g.op("Exp", head.log_softmax(normed))
+                posterior = g.op("Exp", log_probs)
                 x = x + linear(g, encoder.conditioning_layer, posterior)
             if read is None:
                 continue

@@ -63,9 +63,9 @@ def verify(
     """
     check_source(folder, against)
     ours = ExportedSpeech2Text(folder, engine=engine, check_files=False)
-    theirs = BlankSkipSpeech2Text.from_pretrained(against, fast=False)
-    if ours.manifest.gate:
-        theirs.set_gate(**ours.manifest.gate)
+    theirs = BlankSkipSpeech2Text.from_pretrained(
+        against, fast=False, **ours.manifest.gate
+    )
     if audio is None:
         audio = made_audio(ours.sample_rate, ours.min_samples)
     found = Verification()

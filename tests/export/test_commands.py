@@ -4,12 +4,14 @@ import json
 import shutil
 
 import pytest
+import yaml
 from speaking_experiment import (
     SPEECH,
     needs_speech,
     read_json,
     write_speaking_experiment,
 )
+from tiny_experiment import ENCODER_CONF, SKIPPING
 
 onnx = pytest.importorskip("onnx", reason="exporting needs espnet_blankskip[export]")
 pytest.importorskip("onnxruntime", reason="exporting needs espnet_blankskip[export]")
@@ -43,6 +45,31 @@ def test_an_exported_model_is_verified_against_its_checkpoint(
     for audio in ([], ["--audio", str(SPEECH[0]), str(SPEECH[1])]):
         assert main(["verify", out, "--against", str(checkpoint), *audio]) == 0
         assert capsys.readouterr().out.startswith("the same: ")
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_a_stock_checkpoint_gets_a_gate_where_it_is_told(conditioned, tmp_path, capsys):
+    stock = dict(
+        ENCODER_CONF,
+        interctc_layer_idx=[1, 2],
+        interctc_use_conditioning=conditioned,
+    )
+    model_conf = dict(ctc_weight=1.0, interctc_weight=0.3)
+    gated = dict(encoder_conf={**stock, **SKIPPING}, model_conf=model_conf)
+    checkpoint = write_speaking_experiment(tmp_path / "exp", **gated)
+    file = checkpoint.parent / "config.yaml"
+    config = yaml.safe_load(file.read_text())
+    config.update(encoder="conformer", encoder_conf=stock, model="espnet")
+    file.write_text(yaml.safe_dump(config))
+    out = str(tmp_path / "out")
+    export = ["export", str(checkpoint), "--out", out, "--threshold", "0.6"]
+    assert main(export) == 2
+    said = capsys.readouterr().err
+    assert "no gate unless --gate-layers names a layer with an intermediate" in said
+    assert main([*export, "--gate-layers", "2"]) == 0
+    assert main(["verify", out, "--against", str(checkpoint)]) == 0
+    assert " of them kept" in capsys.readouterr().out
+    assert read_json(tmp_path / "out" / "manifest.json")["gate"]["gate_layers"] == [2]
 
 
 def test_what_differs_is_named_with_a_failing_exit_status(checkpoint, tmp_path, capsys):

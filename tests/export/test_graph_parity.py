@@ -168,6 +168,25 @@ def test_every_option_is_exported(case):
     assert_naive_parity(encoder)
 
 
+@pytest.mark.parametrize("factorized", [False, True], ids=["plain", "factorized"])
+def test_the_head_is_stored_once_and_read_once_a_layer(factorized):
+    options = OPTION_SETS["conformer-conditioning"]
+    model = export(
+        make("conformer", gate_layers=[2, 4], **options), make_ctc(factorized)
+    )
+    weights = {
+        tensor.name: tensor.dims[1]
+        for tensor in model.graph.initializer
+        if "ctc_lo.weight" in tensor.name
+    }
+    read = [weights[x] for node in model.graph.node for x in node.input if x in weights]
+    # at 1, 2 and 3, which condition, at 4, which gates, and behind the last layer
+    whole = max(weights.values())
+    gate = 1 if factorized else whole
+    assert sorted(weights.values()) == sorted({whole, gate})
+    assert read == [whole, whole, whole, gate, whole]
+
+
 @pytest.mark.parametrize("case", INPUT_LAYERS)
 def test_every_input_layer_is_exported(case):
     name, layer = case.split("-")
