@@ -98,7 +98,7 @@ def export(args: argparse.Namespace) -> int:
 
 def _quantization_is_good(folder: Path, args) -> bool:
     """Compare the two graphs, print it, and return whether to keep the folder."""
-    if args.force or is_good_enough(folder, args, dtype="int8"):
+    if is_good_enough(folder, args, dtype="int8") or args.force:
         return True
     print("only the float32 graph is kept (--force keeps both)")
     return False

@@ -132,6 +132,7 @@ def test_quantization_says_what_it_costs_and_refuses_to_cost_much(
     assert (out / "model.int8.onnx").exists() == (not loses)
     shutil.rmtree(out)
     assert main([*command, *audio, "--force"]) == 0
+    assert "WER 0.00 % before" in capsys.readouterr().out
     assert (out / "model.int8.onnx").exists()
 
 
