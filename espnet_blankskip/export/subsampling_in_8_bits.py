@@ -50,7 +50,8 @@ def subsampled_in_8_bits(
         shape = (field, bins)
         for conv in convs:
             part, shape = _convolution(g, conv, part, shape)
-        return g.op("Relu", part).reshape(batch, PART_FRAMES, -1)
+        # in this order the last step writes where the parts are joined
+        return g.op("Relu", part.reshape(batch, PART_FRAMES, -1))
 
     x = g.for_each(convolve, parts)
     # a frame's channels come last here, in the weights of the linear layer first
