@@ -8,6 +8,7 @@ CASES = {
     "front": "input layers: ESPnet's against the depthwise-separable ones",
     "decode": "waveform to text against ESPnet's asr_inference, on a test set",
     "exported": "exported models in each engine and precision against ESPnet's encoder",
+    "true_time": "what true positions and true-time convolution cost behind the gate",
     "joint": "ESPnet's joint CTC/attention search over an accelerated encoder",
     "startup": "the command line, from its start to help and to the first transcript",
     "long_audio": "memory and real-time factor from 10 seconds to 60 minutes",

@@ -58,7 +58,7 @@ TOLERANCE = {"float32": 1e-3, "bfloat16": None, "int8": None}
 COLUMNS = ["engine", "precision", "audio", "kept", "stock [s]", "time [s]", "speed-up"]
 COLUMNS += ["limit", "of limit"]
 WAYS = {"torch": ("float32", "bfloat16"), **PRECISIONS}
-REPEATS = 5
+REPEATS = 7
 LOWEST = 0.6  # blank probability at which the smallest share is kept
 
 

@@ -35,6 +35,8 @@ SUITE: Dict[str, Sequence[str]] = {
         f"{DEMO} --join 20 --utterances 15",
         f"{CHARACTERS} --join 10 --utterances 12",
     ),
+    "exported": ("--keep 0.3",),
+    "true_time": ("",),
     "joint": ("",),
     "long_audio": ("",),
     "startup": ("",),
@@ -57,6 +59,11 @@ ABOUT = {
     "alone and the dense encoder, as torch computes them (*plain*) and accelerated.",
     "decode": "Waveform to text with a trained checkpoint, against ESPnet's "
     "`asr_inference`.",
+    "exported": "Exported models in each engine and precision against ESPnet's encoder "
+    "and argmax in torch; *torch* is the plugin's accelerated encoder. *limit*: "
+    "nothing but the multiply-adds, all at the fastest rate of that precision.",
+    "true_time": "What it costs that kept frames stay where they were in time, against "
+    "the same layers on a packed sequence, in seconds.",
     "joint": "ESPnet's own joint CTC/attention search, on a hybrid model.",
     "long_audio": "One file of growing length, each in a process of its own, whose "
     "memory is counted whole.",

@@ -98,6 +98,23 @@ def export(args: argparse.Namespace) -> int:
 
 def _quantization_is_good(folder: Path, args) -> bool:
     """Compare the two graphs, print it, and return whether to keep the folder."""
+    if is_good_enough(folder, args, dtype="int8") or args.force:
+        return True
+    print("only the float32 graph is kept (--force keeps both)")
+    return False
+
+
+def is_good_enough(folder: Path, args: argparse.Namespace, **way: str) -> bool:
+    """Compare a precision with float32, and print what changes.
+
+    Args:
+        folder: What ``blankskip export`` wrote.
+        args: With ``audio`` and ``text``.
+        **way: ``dtype`` and, other than onnxruntime, ``engine``.
+
+    Returns:
+        Whether the loss is within what is allowed; True where there was no speech.
+    """
     agreement = import_export("espnet_blankskip.export.agreement")
     audio, references = listed_audio(args.audio), None
     if args.text is not None:
@@ -110,15 +127,14 @@ def _quantization_is_good(folder: Path, args) -> bool:
 
         rate = read_manifest(folder, []).front_end.sample_rate
         audio = [(f"made {n}", x) for n, x in enumerate(made_sound(rate, 4))]
-    found = agreement.compare_precisions(folder, audio, references)
+    found = agreement.compare_precisions(folder, audio, references, after=way)
     kind = "" if args.audio else "sound made here, which is no speech: "
-    print(f"int8: {kind}{found}")
-    if found.good or not args.audio or args.force:
+    print(f"{way['dtype']}: {kind}{found}")
+    if found.good or not args.audio:
         return True
     print(
-        f"int8 loses more than {agreement.MAX_WER_LOSS} points of WER, or "
-        f"{agreement.MAX_TOKEN_CHANGE:g} % of the tokens without --text: only the "
-        "float32 graph is kept (--force keeps both)"
+        f"{way['dtype']} loses more than {agreement.MAX_WER_LOSS} points of WER, or "
+        f"{agreement.MAX_TOKEN_CHANGE:g} % of the tokens without --text"
     )
     return False
 

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
-import yaml
-
 from espnet_blankskip.decoding.search_options import SEARCH_OPTIONS, SearchOptions
 from espnet_blankskip.gate_options import GATE_OPTIONS, GateOptions
 from espnet_blankskip.terminal import one_line
@@ -55,6 +53,8 @@ def read_decode_config(path: Union[str, Path]) -> Dict[str, Any]:
             the option.
         OSError: it cannot be read.
     """
+    import yaml  # which recognition without such a file need not wait for
+
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:

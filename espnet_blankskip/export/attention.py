@@ -7,7 +7,7 @@ rest by themselves.
 """
 
 import math
-from typing import Optional
+from typing import Optional, Tuple
 
 import numpy as np
 import torch
@@ -32,11 +32,11 @@ POSITIONS = "positions"  # scope of what a runtime computes when it loads the fi
 
 
 class Distances:
-    """Encoding of all distances in an utterance of T frames, T - 1 to the left first.
+    """Encoding of all distances below T frames, T - 1 frames to the left first.
 
     Args:
         g: The graph.
-        time: T, (1,).
+        time: T, (1,): the frames of the utterance, or more.
         width: D.
     """
 
@@ -45,8 +45,7 @@ class Distances:
         self._frequencies = np.exp(np.arange(0, width, 2) * -(math.log(1e4) / width))
         known = np.arange(TABLE_FRAMES - 1, -TABLE_FRAMES, -1)
         angles = known[:, None] * self._frequencies
-        waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
-        self._known = g.weight(waves, "waves")
+        self._known = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
         # none at all in utterances that the table is long enough for
         extra = g.op("Max", time - TABLE_FRAMES, 0)
         beyond = g.range(extra)
@@ -57,20 +56,32 @@ class Distances:
 
     def projected(self, linear_pos: torch.nn.Linear, heads: int) -> Value:
         """Project them for one attention: (H, d, 2T-1)."""
-        g = self.g
-        # ESPnet's encoding has sine and cosine in turn, this one all sines first
-        weight = array(linear_pos.weight).T
-        weight = np.concatenate([weight[0::2], weight[1::2]])
-        with g.enter(POSITIONS):
-            weight = g.weight(weight, "linear_pos.weight")
+        weight = self._weight(linear_pos)
+        with self.g.enter(POSITIONS):
+            matrix = self.g.weight(weight, "linear_pos.weight")
 
             def project(waves):
-                table = (waves @ weight).reshape(-1, heads, self.width // heads)
-                return table.transpose(1, 2, 0)
+                return self._by_head(waves @ matrix, heads)
 
-            known = project(self._known)
+            known = project(self.g.value(self._known))
             left, right = project(self._left), project(self._right)
-        return g.concat(left, known.cut(2, self._first, self._last), right, axis=2)
+        return self._joined(left, known, right)
+
+    def scores(self, q: Value, attn: torch.nn.Module) -> Value:
+        """Score all distances: (B, H, N, d) -> (B, H, N, 2T-1)."""
+        return q @ self.projected(attn.linear_pos, attn.h)
+
+    def _weight(self, linear_pos: torch.nn.Linear) -> np.ndarray:
+        # ESPnet's encoding has sine and cosine in turn, this one all sines first
+        weight = array(linear_pos.weight).T
+        return np.concatenate([weight[0::2], weight[1::2]])
+
+    def _by_head(self, rows: Value, heads: int) -> Value:
+        return rows.reshape(-1, heads, self.width // heads).transpose(1, 2, 0)
+
+    def _joined(self, left: Value, known: Value, right: Value) -> Value:
+        known = known.cut(2, self._first, self._last)
+        return self.g.concat(left, known, right, axis=2)
 
     def _waves(self, distances: Value) -> Value:
         angles = distances.as_float().unsqueeze(1) * self._frequencies
@@ -120,37 +131,50 @@ def attend(
     Returns:
         (B*N, D).
     """
+    q, k, v = queries_keys_values(g, attn, x, keys, batch, position_scores is not None)
+    q = q.transpose(0, 2, 1, 3)
+    scores = q @ k
+    if position_scores is not None:
+        scores = scores + position_scores(for_positions(g, attn, q), attn)
+    weights = g.op("Softmax", scores + hidden, axis=-1)
+    mixed = (weights @ v).transpose(0, 2, 1, 3).reshape(-1, attn.h * attn.d_k)
+    return linear(g, attn.linear_out, mixed, "linear_out")
+
+
+def queries_keys_values(
+    g: Graph, attn: torch.nn.Module, x: Value, keys: Value, batch: Value, relative: bool
+) -> Tuple[Value, Value, Value]:
+    """Project rows to queries (B, N, H, d), keys (B, H, d, M), values (B, H, M, d).
+
+    Queries are scaled and, with relative positions, hold the bias for the keys.
+    """
     heads, size = attn.h, attn.d_k
     scale = 1 / math.sqrt(size)
     q_norm, k_norm = (_norm_or_none(n) for n in (attn.q_norm, attn.k_norm))
 
-    def split(rows: Value, *axes: int) -> Value:
-        return rows.reshape(batch, -1, heads, size).transpose(*axes)
+    def split(rows: Value) -> Value:
+        return rows.reshape(batch, -1, heads, size)
 
     bias = array(attn.linear_q.bias)
-    if position_scores is not None:
+    if relative:
         bias = bias + array(attn.pos_bias_u).reshape(-1)
     if q_norm is None:
         weight = scale * array(attn.linear_q.weight)
-        q = split(affine(g, weight, scale * bias, x, "linear_q"), 0, 2, 1, 3)
+        q = split(affine(g, weight, scale * bias, x, "linear_q"))
     else:
-        q = split(linear(g, attn.linear_q, x, "linear_q"), 0, 2, 1, 3)
+        q = split(linear(g, attn.linear_q, x, "linear_q"))
         q = layer_norm(g, q_norm, q, scale)
-    k = linear(g, attn.linear_k, keys, "linear_k")
-    if k_norm is None:
-        k = split(k, 0, 2, 3, 1)
-    else:
-        k = layer_norm(g, k_norm, split(k, 0, 2, 1, 3)).transpose(0, 1, 3, 2)
-    v = split(linear(g, attn.linear_v, keys, "linear_v"), 0, 2, 1, 3)
+    k = split(linear(g, attn.linear_k, keys, "linear_k"))
+    k = k if k_norm is None else layer_norm(g, k_norm, k)
+    v = split(linear(g, attn.linear_v, keys, "linear_v"))
+    return q, k.transpose(0, 2, 3, 1), v.transpose(0, 2, 1, 3)
 
-    scores = q @ k
-    if position_scores is not None:
-        difference = array(attn.pos_bias_v) - array(attn.pos_bias_u)
-        q = q + g.weight(scale * difference[:, None], "v - u")
-        scores = scores + position_scores(q, attn)
-    weights = g.op("Softmax", scores + hidden, axis=-1)
-    mixed = (weights @ v).transpose(0, 2, 1, 3).reshape(-1, heads * size)
-    return linear(g, attn.linear_out, mixed, "linear_out")
+
+def for_positions(g: Graph, attn: torch.nn.Module, q: Value) -> Value:
+    """Queries with the bias for positions in place of the one for keys."""
+    difference = array(attn.pos_bias_v) - array(attn.pos_bias_u)
+    scale = 1 / math.sqrt(attn.d_k)
+    return q + g.weight(scale * difference[:, None], "v - u")
 
 
 def scores_of_all(
@@ -187,8 +211,7 @@ def scores_at(
         q: The queries.
         attn: The attention.
     """
-    scores = q @ distances.projected(attn.linear_pos, attn.h)
-    scores = g.op("GatherElements", scores, row, axis=3)
+    scores = g.op("GatherElements", distances.scores(q, attn), row, axis=3)
     return scores.where(~(left < 0), 0.0) if attn.zero_triu else scores
 
 

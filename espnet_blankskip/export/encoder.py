@@ -9,6 +9,7 @@ from typing import NamedTuple, Optional
 import torch
 
 from espnet_blankskip.export.attention import Distances
+from espnet_blankskip.export.attention_in_8_bits import DistancesIn8Bits
 from espnet_blankskip.export.graph import Graph, Value
 from espnet_blankskip.export.head import Head, own_gate
 from espnet_blankskip.export.layers import layers_of
@@ -84,7 +85,8 @@ def encode(
         axis = Axis(g, batch, time)
         valid = axis.numbers < lens.unsqueeze(1)
         width = encoder.output_size()
-        distances = Distances(g, time, width) if layers.relative else None
+        kind = DistancesIn8Bits if g.int8 else Distances
+        distances = kind(g, time, width) if layers.relative else None
     frames = AllFrames(axis, valid, distances)
     depth = valid.as_int() * len(encoder.encoders)
     running, stale, blank_logp = valid, None, None
@@ -99,12 +101,17 @@ def encode(
             continue
         with g.enter(f"gate{number}"):
             normed = layers.intermediate_states(x)
-            read = None
-            if number in gates:
-                own = encoder.gate_head == "own"
-                read = own_gate(g, encoder.gate, x) if own else head.blank_logp(normed)
+            log_probs = head.log_softmax(normed) if conditioned else None
+            if number not in gates:
+                read = None
+            elif encoder.gate_head == "own":
+                read = own_gate(g, encoder.gate, x)
+            elif conditioned:
+                read = log_probs.take(0, axis=1)
+            else:
+                read = head.blank_logp(normed)
             if conditioned:
-                posterior = g.op("Exp", head.log_softmax(normed))
+                posterior = g.op("Exp", log_probs)
                 x = x + linear(g, encoder.conditioning_layer, posterior)
             if read is None:
                 continue

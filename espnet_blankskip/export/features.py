@@ -103,8 +103,11 @@ class Features:
                 x * g.weight(1 / array(norm.std), "mvn.scale") if norm.norm_vars else x
             )
         count = lens.as_float().unsqueeze(1).unsqueeze(2)
-        mean = x.where(valid, 0.0).total(1, keepdims=True) / count
-        centred = (x - mean).where(valid, 0.0)
+        centred = x
+        for _ in range(2):  # a long sum of large values loses digits; that of rests not
+            mean = centred.where(valid, 0.0).total(1, keepdims=True) / count
+            centred = centred - mean
+        centred = centred.where(valid, 0.0)
         y = centred if norm.norm_means else x
         if norm.norm_vars:
             var = (centred * centred).total(1, keepdims=True) / count

@@ -6,7 +6,7 @@ become constants. Only operators of opset 17 are used, which ONNX Runtime, OpenV
 onnxruntime-web and the runtimes inside phones all have.
 """
 
-from typing import Any, Dict, List, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 import onnx
@@ -231,6 +231,25 @@ class Graph:
     def range(self, end: Value, start: int = 0) -> Value:
         """Whole numbers from start to end - 1, int64; `end` has shape (1,)."""
         return self.op("Range", start, end.squeeze(0), 1)
+
+    def for_each(self, body: Callable[..., Value], *parts: Value) -> Value:
+        """Compute the same on every part in turn, in memory that stays in the cache.
+
+        Args:
+            body: From one of each parts (...) to its result; may use values from
+                outside.
+            *parts: (P, ...).
+
+        Returns:
+            The results (P, ...).
+        """
+        outside, self._nodes = self._nodes, []
+        given = [Value(self, self._new_name("part")) for _ in parts]
+        result = body(*given)
+        inside, self._nodes = self._nodes, outside
+        ends = [onnx.ValueInfoProto(name=value.name) for value in (*given, result)]
+        loop = helper.make_graph(inside, result.name, ends[:-1], ends[-1:])
+        return self.op("Scan", *parts, body=loop, num_scan_inputs=len(parts))
 
     def to_model(self, metadata: Dict[str, str]) -> onnx.ModelProto:
         """Return the finished model.

@@ -1,5 +1,7 @@
 """The CTC head in a graph, read as a plain or as a factorized one."""
 
+from typing import Dict, Optional, Tuple
+
 import torch
 
 from espnet_blankskip.export.graph import Graph, Value
@@ -29,6 +31,7 @@ class Head:
         self.factorized = isinstance(ctc, FactorizedCTC)
         self._weight, self._bias = array(ctc.ctc_lo.weight), array(ctc.ctc_lo.bias)
         self.vocabulary = len(self._bias)
+        self._written: Dict[Optional[int], Tuple[Value, Value]] = {}
 
     def blank_logp(self, states: Value) -> Value:
         """Log-probability of blank: (R, D) -> (R,)."""
@@ -47,7 +50,13 @@ class Head:
         return g.concat(log_sigmoid(g, blank), labels, axis=1)
 
     def _outputs(self, states: Value, of: slice) -> Value:
-        return affine(self.g, self._weight[of], self._bias[of], states, "ctc_lo", True)
+        if of.stop not in self._written:
+            self._written[of.stop] = (
+                self.g.weight(self._weight[of].T, "ctc_lo.weight"),
+                self.g.weight(self._bias[of], "ctc_lo.bias"),
+            )
+        weight, bias = self._written[of.stop]
+        return states @ weight + bias
 
 
 def own_gate(g: Graph, gate: BlankGate, states: Value) -> Value:

@@ -64,8 +64,9 @@ class ConformerLayers:
 
         if layer.feed_forward_macaron is not None:
             norm = layer.norm_ff_macaron
-            out = feed_forward(g, layer.feed_forward_macaron, prepare(norm, x))
-            x = finish(norm, x + out * layer.ff_scale)
+            rows, scale = prepare(norm, x), layer.ff_scale
+            out = feed_forward(g, layer.feed_forward_macaron, rows, scale)
+            x = finish(norm, x + out)
 
         norm = layer.norm_mha
         inputs = prepare(norm, x)
@@ -86,8 +87,8 @@ class ConformerLayers:
             x = finish(norm, x + out)
 
         norm = layer.norm_ff
-        out = feed_forward(g, layer.feed_forward, prepare(norm, x))
-        x = finish(norm, x + out * layer.ff_scale)
+        out = feed_forward(g, layer.feed_forward, prepare(norm, x), layer.ff_scale)
+        x = finish(norm, x + out)
         return x if layer.conv_module is None else layer_norm(g, layer.norm_final, x)
 
     def _convolution(self, module, x: Value, frames, prepare) -> Value:
@@ -133,8 +134,7 @@ class EBranchformerLayers:
         g = self.g
         if layer.feed_forward_macaron is not None:
             out = layer_norm(g, layer.norm_ff_macaron, x)
-            out = feed_forward(g, layer.feed_forward_macaron, out)
-            x = x + out * layer.ff_scale
+            x = x + feed_forward(g, layer.feed_forward_macaron, out, layer.ff_scale)
 
         attended = frames.attention(
             layer.attn,
@@ -152,8 +152,8 @@ class EBranchformerLayers:
         x = x + linear(g, layer.merge_proj, branches + nearby, "merge_proj")
 
         if layer.feed_forward is not None:
-            out = feed_forward(g, layer.feed_forward, layer_norm(g, layer.norm_ff, x))
-            x = x + out * layer.ff_scale
+            out = layer_norm(g, layer.norm_ff, x)
+            x = x + feed_forward(g, layer.feed_forward, out, layer.ff_scale)
         return layer_norm(g, layer.norm_final, x)
 
     def _cgmlp(self, module, x: Value, frames, prepare) -> Value:

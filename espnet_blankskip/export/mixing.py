@@ -17,6 +17,7 @@ from espnet_blankskip.export.attention import (
     scores_at,
     scores_of_all,
 )
+from espnet_blankskip.export.attention_in_8_bits import attend_in_parts
 from espnet_blankskip.export.graph import Graph, Value
 from espnet_blankskip.export.modules import array
 from espnet_blankskip.export.packing import Axis, PackedFrames, widen
@@ -48,10 +49,12 @@ class AllFrames:
 
     def attention(self, attn: torch.nn.Module, x: Value, prepare: Prepare) -> Value:
         """Self-attention: prepared rows (B*T, D) -> (B*T, D)."""
-        scores = None
+        g, axis, scores = self.g, self.axis, None
+        if g.int8:
+            return attend_in_parts(g, attn, x, axis, self._hidden, self.distances)
         if hasattr(attn, "linear_pos"):
-            scores = partial(scores_of_all, self.g, self.distances, self.axis)
-        return attend(self.g, attn, x, x, self.axis.batch, self._hidden, scores)
+            scores = partial(scores_of_all, g, self.distances, axis)
+        return attend(g, attn, x, x, axis.batch, self._hidden, scores)
 
     def depthwise(
         self, conv: torch.nn.Conv1d, x: Value, project=None, norm=None
@@ -111,7 +114,8 @@ class KeptFrames:
             left = self.frames.index.unsqueeze(2) - keys.unsqueeze(1)
             self._left = left.unsqueeze(1)
             by_head = g.join(1, heads, 1, 1)
-            self._row = g.op("Expand", (axis.time - 1) - self._left, by_head)
+            row = (distances.time - 1) - self._left
+            self._row = g.op("Expand", row, by_head)
 
         self._conv_stale = None
         nothing = axis.batch * self.frames.width  # the row after the kept ones

@@ -22,12 +22,14 @@ def array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().double().numpy()
 
 
-def linear(g: Graph, module: torch.nn.Module, x: Value, name: str = "linear") -> Value:
-    """Linear layer, or convolution of width 1: (R, C) -> (R, C')."""
-    weight = array(module.weight)
+def linear(
+    g: Graph, module: torch.nn.Module, x: Value, name: str = "linear", scale=1.0
+) -> Value:
+    """Linear layer, or convolution of width 1, times a number: (R, C) -> (R, C')."""
+    weight = scale * array(module.weight)
     if weight.ndim == 3:
         weight = weight[:, :, 0]
-    bias = None if module.bias is None else array(module.bias)
+    bias = None if module.bias is None else scale * array(module.bias)
     return affine(g, weight, bias, x, name)
 
 
@@ -84,8 +86,8 @@ def activation(g: Graph, module: torch.nn.Module, x: Value) -> Value:
     raise CannotExport(f"activation {kind} cannot be exported")
 
 
-def feed_forward(g: Graph, module: torch.nn.Module, x: Value) -> Value:
-    """Position-wise feed-forward module: (R, D) -> (R, D).
+def feed_forward(g: Graph, module: torch.nn.Module, x: Value, scale=1.0) -> Value:
+    """Position-wise feed-forward module, times a number: (R, D) -> (R, D).
 
     Raises:
         CannotExport: It is a convolution over time.
@@ -95,7 +97,7 @@ def feed_forward(g: Graph, module: torch.nn.Module, x: Value) -> Value:
             "positionwise_layer_type other than linear cannot be exported"
         )
     hidden = activation(g, module.activation, linear(g, module.w_1, x, "w_1"))
-    return linear(g, module.w_2, hidden, "w_2")
+    return linear(g, module.w_2, hidden, "w_2", scale)
 
 
 def gated_linear_unit(g: Graph, x: Value, width: int) -> Value:

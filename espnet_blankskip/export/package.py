@@ -86,7 +86,8 @@ def export_checkpoint(
         for_sherpa: Write what sherpa-onnx needs; see `sherpa`.
         int8: Write a second graph, in 8 bits, beside the first.
         gate: Settings of the gate that differ from those of the checkpoint, by the
-            names of ``set_gate``.
+            names of ``set_gate``. A stock checkpoint gets gates by ``gate_layers``,
+            at layers with an intermediate CTC.
 
     Raises:
         CannotExport: An option or part that graphs do not know.
@@ -98,8 +99,9 @@ def export_checkpoint(
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is no empty folder")
-    model, train_args, _ = load_checkpoint(source)
-    set_gate(model, gate or {})
+    gate = gate or {}
+    model, train_args, _ = load_checkpoint(source, gate_layers=gate.get("gate_layers"))
+    set_gate(model, gate)
     weights = sha256(open_checkpoint(source).model_file)
     with locked(folder, "blankskip export"):
         return export_model(
@@ -117,7 +119,10 @@ def set_gate(model: torch.nn.Module, gate: Dict[str, Any]) -> None:
     if not gate:
         return
     if not getattr(model.encoder, "gate_layers", ()):
-        raise ValueError(f"{', '.join(gate)}: this checkpoint's encoder has no gate")
+        raise ValueError(
+            f"{', '.join(gate)}: this checkpoint's encoder has no gate unless "
+            "gate_layers names a layer with an intermediate CTC (see blankskip inspect)"
+        )
     model.encoder.set_gate(GateOptions(**gate))
 
 

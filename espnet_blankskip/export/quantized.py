@@ -9,7 +9,20 @@ import numpy as np
 
 from espnet_blankskip.export.graph import Graph, Value
 
-LARGEST = 127  # of a weight; symmetric, so that zero stays zero
+LARGEST = 127.0  # of a weight; symmetric, so that zero stays zero
+SMALLEST = 1e-12  # that is scaled to the largest, so that none divides by zero
+
+
+class Matrix(NamedTuple):
+    """Matrices in 8 bits, whose zero is 0.
+
+    Args:
+        values: int8.
+        scale: What a step of them is worth, () or by column.
+    """
+
+    values: Value
+    scale: Value
 
 
 class Quantized(NamedTuple):
@@ -28,10 +41,15 @@ class Quantized(NamedTuple):
     def product(self, weight: np.ndarray, name: str) -> Value:
         """Multiply (..., C) by a matrix (C, C'): float32 (..., C')."""
         g = self.values.graph
-        scale = np.maximum(np.abs(weight).max(0), 1e-12) / LARGEST
+        scale = np.maximum(np.abs(weight).max(0), SMALLEST) / LARGEST
         matrix = g.weight(np.rint(weight / scale).astype(np.int8), f"{name}.weight")
-        counts = g.op("MatMulInteger", self.values, matrix, self.zero_point)
-        return counts.as_float() * (self.scale * g.weight(scale, f"{name}.scale"))
+        return self.times(Matrix(matrix, g.weight(scale, f"{name}.scale")))
+
+    def times(self, matrix: "Matrix") -> Value:
+        """Multiply (..., C) by matrices (..., C, C'): float32 (..., C')."""
+        g = self.values.graph
+        counts = g.op("MatMulInteger", self.values, matrix.values, self.zero_point)
+        return counts.as_float() * (self.scale * matrix.scale)
 
 
 def quantized(g: Graph, x: Value) -> Quantized:
@@ -41,3 +59,20 @@ def quantized(g: Graph, x: Value) -> Quantized:
         known = Quantized(*g.op("DynamicQuantizeLinear", x, outputs=3))
         g.remembered[x.name] = known
     return known
+
+
+def quantized_above_zero(g: Graph, x: Value) -> Quantized:
+    """Quantize what is above zero; everything below becomes zero, as by ReLU."""
+    largest = g.op("Max", g.op("ReduceMax", x, keepdims=0), SMALLEST)
+    zero = g.value(np.array(0, np.uint8))
+    scale = largest / 255.0
+    return Quantized(g.op("QuantizeLinear", x, scale, zero), scale, zero)
+
+
+def quantized_matrix(g: Graph, x: Value) -> Matrix:
+    """Quantize what others are multiplied by."""
+    largest = g.op("ReduceMax", g.op("Abs", x), keepdims=0)
+    scale = g.op("Max", largest, SMALLEST) / LARGEST
+    return Matrix(
+        g.op("QuantizeLinear", x, scale, g.value(np.array(0, np.int8))), scale
+    )

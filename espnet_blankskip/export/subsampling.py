@@ -9,12 +9,11 @@ from espnet_blankskip.export.graph import Graph, Value
 from espnet_blankskip.export.modules import (
     CannotExport,
     activation,
-    affine,
     array,
     layer_norm,
     linear,
 )
-from espnet_blankskip.export.quantized import Quantized, quantized
+from espnet_blankskip.export.subsampling_in_8_bits import subsampled_in_8_bits
 
 
 def embed(
@@ -49,8 +48,7 @@ def embed(
         steps = [*out] if isinstance(out, torch.nn.Sequential) else [out]
         steps += [module.pos_enc] if hasattr(module, "pos_enc") else []
         if g.int8 and _is_dense(module.conv):
-            x = _convolutions_in_8_bits(g, module.conv, feats)
-            x = _columns_first(g, steps.pop(0), module.conv[-2].out_channels, x)
+            x = subsampled_in_8_bits(g, module.conv, steps.pop(0), feats)
         else:
             x = _convolutions(g, module.conv, feats)
     else:
@@ -118,48 +116,6 @@ def _convolutions(g: Graph, convs: torch.nn.Sequential, feats: Value) -> Value:
         return x.transpose(0, 2, 1)
     # the channels and frequencies of a frame side by side
     return g.op("Reshape", x.transpose(0, 2, 1, 3), [0, 0, -1])
-
-
-def _convolutions_in_8_bits(
-    g: Graph, convs: torch.nn.Sequential, feats: Value
-) -> Value:
-    """The same as products of patches, channels last: (B, T_in, F) -> (B, T, F' C).
-
-    A runtime's own convolution of 8 bits takes five times as long as such a product.
-    """
-    x = feats.unsqueeze(3)
-    for conv in convs[::2]:
-        kernel, (step, _) = array(conv.weight), conv.stride
-        channels, _, width, _ = kernel.shape
-        matrix = kernel.transpose(2, 3, 1, 0).reshape(-1, channels)
-        if conv.in_channels == 1:  # nothing to gain from
-            x = _patches(g, x, width, step) @ g.weight(matrix, "subsampling.weight")
-        else:
-            small, scale, zero_point = quantized(g, x)
-            small = Quantized(_patches(g, small, width, step), scale, zero_point)
-            x = small.product(matrix, "subsampling")
-        x = g.op("Relu", x + g.weight(array(conv.bias), "subsampling.bias"))
-    return g.op("Reshape", x, [0, 0, -1])
-
-
-def _patches(g: Graph, x: Value, width: int, step: int) -> Value:
-    """What each output of a convolution sees: (B, T, F, C) -> (B, T', F', patch)."""
-    for axis in (2, 1):
-        count = (x.size(axis) - width) / step
-        parts = [
-            x.cut(axis, first, count * step + (first + 1), step)
-            for first in range(width)
-        ]
-        x = g.concat(*parts, axis=3)
-    return x
-
-
-def _columns_first(g: Graph, out: torch.nn.Linear, channels: int, x: Value) -> Value:
-    """Linear layer on frames that hold their channels last."""
-    weight = array(out.weight)
-    weight = weight.reshape(len(weight), channels, -1).transpose(0, 2, 1)
-    weight = weight.reshape(len(weight), -1)
-    return affine(g, weight, array(out.bias), x, "embed")
 
 
 def _sinusoids(g: Graph, time: Value, width: int) -> Value:

@@ -10,7 +10,7 @@ from espnet_blankskip.decoding.frame_scores import FrameScores
 from espnet_blankskip.inference import BlankSkipSpeech2Text
 from espnet_blankskip.inference.batching import Window
 from espnet_blankskip.runtime import ExportedSpeech2Text
-from espnet_blankskip.runtime.manifest import sha256
+from espnet_blankskip.runtime.manifest import read_manifest, sha256
 from espnet_blankskip.zoo.archive import open_checkpoint
 from espnet_blankskip.zoo.fit_sound import made_sound
 
@@ -61,15 +61,11 @@ def verify(
             cannot be loaded.
         BadAudio: An utterance cannot be used.
     """
-    ours = ExportedSpeech2Text(folder, engine=engine)
-    if sha256(open_checkpoint(against).model_file) != ours.manifest.source_sha256:
-        raise ValueError(
-            f"{folder} was exported from {ours.manifest.source}, whose weights are not "
-            f"those of {against}"
-        )
-    theirs = BlankSkipSpeech2Text.from_pretrained(against, fast=False)
-    if ours.manifest.gate:
-        theirs.set_gate(**ours.manifest.gate)
+    check_source(folder, against)
+    ours = ExportedSpeech2Text(folder, engine=engine, check_files=False)
+    theirs = BlankSkipSpeech2Text.from_pretrained(
+        against, fast=False, **ours.manifest.gate
+    )
     if audio is None:
         audio = made_audio(ours.sample_rate, ours.min_samples)
     found = Verification()
@@ -77,6 +73,20 @@ def verify(
         found.difference = difference
         break
     return found
+
+
+def check_source(folder: Path, against: str) -> None:
+    """Check that an exported folder is whole, and made from a checkpoint.
+
+    Raises:
+        FileNotFoundError, ValueError: It is not.
+    """
+    manifest = read_manifest(folder)
+    if sha256(open_checkpoint(against).model_file) != manifest.source_sha256:
+        raise ValueError(
+            f"{folder} was exported from {manifest.source}, whose weights are not "
+            f"those of {against}"
+        )
 
 
 def made_audio(sample_rate: int, min_samples: int) -> List[Tuple[str, np.ndarray]]:

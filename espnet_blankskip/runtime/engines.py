@@ -4,9 +4,11 @@ Both are asked for the scores of the kept frames only, so that nothing is spread
 the frames that were skipped.
 """
 
+import contextlib
+import ctypes
 import importlib
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, Iterator, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -83,7 +85,34 @@ def open_engine(
             "--quantize int8"
         )
     kind = OnnxRuntimeEngine if engine == "onnxruntime" else OpenVinoEngine
-    return kind(file, precision, threads)
+    with _freed_at_once():
+        return kind(file, precision, threads)
+
+
+#: Of glibc's ``mallopt``: from which size blocks are pages of their own, and from how
+#: much on what is free at the end of the heap goes back to the system.
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+
+
+@contextlib.contextmanager
+def _freed_at_once() -> Iterator[None]:
+    """Give large blocks back to the system as soon as they are freed, with glibc.
+
+    Engines copy all weights twice while they load a file. Left alone, glibc keeps what
+    is freed in between, and the process stays as large as all copies together.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (TypeError, OSError, AttributeError):  # another system has another way
+        yield
+        return
+    mallopt(_MMAP_THRESHOLD, 128 << 10)
+    try:
+        yield
+    finally:
+        # what glibc itself comes to in a process with large blocks
+        mallopt(_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_TRIM_THRESHOLD, 64 << 20)
 
 
 class OnnxRuntimeEngine:

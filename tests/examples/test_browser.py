@@ -62,16 +62,19 @@ def shown(address: str, profile: Path):
     return tuple(match and match.group(1) for match in found)
 
 
-def test_a_file_is_transcribed_locally(site, tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_file_is_transcribed_locally(precision, site, tmp_path):
     from espnet_blankskip.export.package import export_checkpoint
-    from espnet_blankskip.inference import BlankSkipSpeech2Text
+    from espnet_blankskip.runtime import ExportedSpeech2Text
 
     folder, address = site
     checkpoint = write_speaking_experiment(tmp_path / "exp", factorized=True)
-    export_checkpoint(str(checkpoint), folder / "model", with_frontend=True)
+    model = folder / "model"
+    export_checkpoint(str(checkpoint), model, with_frontend=True, int8=True)
     shutil.copy(SPEECH[0], folder / "speech.flac")
-    status, text = shown(f"{address}?audio=speech.flac", tmp_path / "profile")
-    want = BlankSkipSpeech2Text(None, checkpoint, fast=False)(SPEECH[0])
+    query = f"audio=speech.flac&precision={precision}"
+    status, text = shown(f"{address}?{query}", tmp_path / "profile")
+    want = ExportedSpeech2Text(model, dtype=precision)(SPEECH[0])
     assert text == want.text and text
     assert f"{100 * want.kept_ratio:.0f} % of the frames" in status
 

@@ -1,10 +1,12 @@
 """What ``blankskip export`` writes is what the runtime needs, and says what it is."""
 
 import errno
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from graph_runs import open_in_onnxruntime
 from speaking_experiment import (
     SPEECH,
     global_mvn,
@@ -18,11 +20,15 @@ pytest.importorskip("onnxruntime", reason="exporting needs espnet_blankskip[expo
 
 from search_extra import needs_search
 
+from espnet_blankskip.export.features import Features  # noqa: E402
+from espnet_blankskip.export.graph import Graph  # noqa: E402
+from espnet_blankskip.export.model import FLOAT, INT  # noqa: E402
 from espnet_blankskip.export.modules import CannotExport  # noqa: E402
 from espnet_blankskip.export.package import export_checkpoint  # noqa: E402
 from espnet_blankskip.inference import BlankSkipSpeech2Text  # noqa: E402
 from espnet_blankskip.runtime import ExportedSpeech2Text  # noqa: E402
 from espnet_blankskip.runtime.manifest import Manifest  # noqa: E402
+from espnet_blankskip.upstream import model_part  # noqa: E402
 from espnet_blankskip.zoo.archive import open_checkpoint  # noqa: E402
 from espnet_blankskip.zoo.errors import CheckpointError  # noqa: E402
 
@@ -181,3 +187,22 @@ def test_audio_of_any_kind_ends_as_in_the_recognizer(tmp_path):
             assert_same_recognition(ours, theirs)
     ours, theirs = (r(samples[::2], rate=8000) for r in (got, want))
     assert_same_recognition(ours, theirs)
+
+
+@pytest.mark.parametrize("norm_vars", [False, True])
+def test_the_mean_of_a_long_utterance_is_as_exact_as_torch_takes_it(norm_vars):
+    """Half a minute of log-mel near -12: a plain sum of float32 loses four digits."""
+    normalize = model_part("normalize", "utterance_mvn")(norm_vars=norm_vars)
+    model = SimpleNamespace(normalize=normalize, preencoder=None)
+    g = Graph("features")
+    x = g.input("x", FLOAT, ["N", "T", 80])
+    y, _ = Features(model, False)(g, x, g.input("lens", INT, ["N"]))
+    g.output("y", y, FLOAT, ["N", "T", 80])
+    rng = np.random.default_rng(0)
+    feats = (rng.standard_normal((2, 3000, 80)) - 12).astype(np.float32)
+    lens = np.array([3000, 1700])
+    got = open_in_onnxruntime(g.to_model({}))(feats, lens)["y"]
+    for row, normed, size in zip(feats.astype(np.float64), got, lens):
+        want = row[:size] - row[:size].mean(0)
+        want = want / want.std(0) if norm_vars else want
+        np.testing.assert_allclose(normed[:size], want, atol=3e-6)
