@@ -11,7 +11,9 @@ TWINS = {
     for corpus in ("", "librispeech_100_", "aishell_", "small_", "fsdd_")
 }
 #: Their input layer is the plugin's: there is no stock twin.
-ALONE = ["train_asr_mini_librispeech_blankskip_conformer"]
+ALONE = [
+    f"train_asr_{corpus}_blankskip_conformer" for corpus in ("mini_librispeech", "an4")
+]
 #: What of these the plugin adds; everything else is ESPnet's.
 GATE_OPTIONS = {
     "gate_layers",
