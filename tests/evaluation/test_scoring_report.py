@@ -286,16 +286,20 @@ def test_report_writes_one_table_and_two_pictures(test_set, monkeypatch, capsys)
     shown = capsys.readouterr().out
     results = Path("exp/asr_tiny/RESULTS.md").read_text()
     for text in (shown, results):
-        rows = re.findall(r"^\| ([a-z ]+?) +\|(.*)\|$", text, re.MULTILINE)
+        rows = re.findall(r"^\| ([a-z][a-z_, 1]+?) +\|(.*)\|$", text, re.MULTILINE)
         names = [name for name, _ in rows]
         assert names == [
-            "decoding", "stock encoder", "dense", "skipping", "intermediate",
-        ]  # fmt: skip
+            *("decoding", "asr_inference, beam 1", "stock encoder", "dense"),
+            *("skipping, without fast", "skipping", "intermediate"),
+        ]
         table = {name: cells.split("|") for name, cells in rows[1:]}
         kept = {name: float(cells[2]) for name, cells in table.items()}
         assert kept["dense"] == kept["stock encoder"] == 100.0
         assert kept["intermediate"] == 0.0 < kept["skipping"] < 100.0
         assert table["dense"][0] == table["stock encoder"][0]
+        assert table["skipping"][0] == table["skipping, without fast"][0]
+        assert kept["asr_inference, beam 1"] == 100.0
+        assert table["asr_inference, beam 1"][6].strip() == "1.00x"
         assert table["dense"][5].strip() == "1.00x"
         assert all(float(cells[3]) > 0 for cells in table.values())
     assert "x-gone" in shown and "1 more count as deleted (x-gone)" in results
