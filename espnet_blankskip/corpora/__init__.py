@@ -51,6 +51,8 @@ def prepare_corpus(
     # Another source makes other data; where it was found on its own, it stays.
     source = os.environ.get(corpus.variable, "") if corpus.variable else ""
     record = {"corpus": name, "source": source, **options.record()}
+    if corpus.version > 1:  # before, there were no versions
+        record["version"] = corpus.version
     with locked(output, "the preparation of a corpus", "corpus"):
         if not overwrite and (lines := finished_sets(output, record)):
             return lines
