@@ -11,6 +11,7 @@ from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.upstream import speech2text_class
 
 BEAM_SIZE = 1  # the fastest that it can do
+NOTHING_SKIPPED = 1.01  # a blank threshold above 1
 
 
 class AsrInference:
@@ -44,7 +45,7 @@ class AsrInference:
         if stock_encoder is not None:
             model.encoder = stock_encoder
         elif hasattr(model.encoder, "set_gate"):
-            model.encoder.set_gate(gate_layers=[])
+            model.encoder.set_gate(blank_threshold=NOTHING_SKIPPED)
         self._layers, self._sample_rate = len(model.encoder.encoders), sample_rate
         self._encode, model.encode = model.encode, self._timed_encode
         self._frames, self._encoder_seconds = 0, 0.0
