@@ -24,7 +24,7 @@ class AsrInference:
             checkpoint's, all of whose frames then run through all layers.
 
     Raises:
-        ValueError, TypeError, RuntimeError, OSError: ESPnet cannot decode with it.
+        Exception: ESPnet's, of any type, where it cannot decode with the checkpoint.
     """
 
     def __init__(
