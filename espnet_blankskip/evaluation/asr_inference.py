@@ -1,8 +1,10 @@
 """ESPnet's own decoding of the same checkpoint, as a recognizer of the report."""
 
+import contextlib
+import logging
 import time
 from pathlib import Path
-from typing import Optional
+from typing import Iterator, Optional
 
 import numpy as np
 import torch
@@ -34,13 +36,14 @@ class AsrInference:
         sample_rate: int,
         stock_encoder: Optional[torch.nn.Module] = None,
     ):
-        self._speech2text = speech2text_class()(
-            str(config),
-            str(model_file),
-            ctc_weight=1.0,
-            lm_weight=0.0,
-            beam_size=BEAM_SIZE,
-        )
+        with _without_remarks():
+            self._speech2text = speech2text_class()(
+                str(config),
+                str(model_file),
+                ctc_weight=1.0,
+                lm_weight=0.0,
+                beam_size=BEAM_SIZE,
+            )
         model = self._speech2text.asr_model
         if stock_encoder is not None:
             model.encoder = stock_encoder
@@ -79,3 +82,18 @@ class AsrInference:
             total_seconds=total_seconds,
             audio_seconds=len(samples) / self._sample_rate,
         )
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Leave out what ESPnet remarks on CTC alone, by the root logger."""
+
+    def is_error(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    root = logging.getLogger()
+    root.addFilter(is_error)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_error)
