@@ -117,9 +117,9 @@ def get_parser() -> CommandParser:
     parser.add_argument(
         "--sweep_seconds",
         type=float,
-        default=45.0,
+        default=25.0,
         metavar="SECONDS",
-        help="time to spend on the picture of thresholds (45)",
+        help="time to spend on the picture of thresholds (25)",
     )
     parser.add_argument(
         "--blank_threshold",
