@@ -14,7 +14,9 @@ PYTEST = -m pytest -q -n 2 -m "not slow" tests
 .PHONY: demo test test-espnet test-slow lint docs clean
 
 demo: $(VENV)/.recipe
-	cd egs2_recipe/asr1 && PATH="$(BIN):$$PATH" ./run.sh --corpus fsdd --reuse true
+	cd egs2_recipe/asr1 && PATH="$(BIN):$$PATH" ./run.sh --corpus fsdd --reuse true \
+		--test_sets test_long --asr_config conf/train_asr_demo_blankskip_conformer.yaml \
+		--inference_config conf/decode_asr_ctc_greedy.yaml
 
 test: $(VENV)/.test
 	$(BIN)/python $(PYTEST)

@@ -8,7 +8,7 @@ import soundfile
 from espnet_blankskip.kaldi.lists import read_table
 
 RECIPE = Path("egs2_recipe/asr1")
-EXPERIMENT = RECIPE / "exp/asr_train_asr_fsdd_blankskip_conformer_raw_word"
+EXPERIMENT = RECIPE / "exp/asr_train_asr_demo_blankskip_conformer_raw_word"
 
 
 def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wav-scp",
         type=Path,
-        default=RECIPE / "dump/raw/test/wav.scp",
+        default=RECIPE / "dump/raw/test_long/wav.scp",
         help="recordings to string together; paths relative to the recipe's folder",
     )
 

@@ -39,7 +39,8 @@ LAYERS = {
 UNGATED = dict(gate_layers=[], interctc_layer_idx=[])
 COLUMNS = ["width", "input layer", "arithmetic", "multiply-adds [M/s]"]
 COLUMNS += ["layer [ms]", "of conv2d", "encoder [ms]", "encoder of conv2d"]
-STEP_COLUMNS = ["width", "input layer", "step [s]", "of conv2d", "times real time"]
+STEP_COLUMNS = ["width", "input layer", "arithmetic", "step [s]", "of conv2d"]
+STEP_COLUMNS += ["of float32", "times real time"]
 TOKENS_PER_SECOND = 5
 
 
@@ -139,29 +140,35 @@ def measure_steps(args, width: int):
     label_lens = torch.full((args.train,), count)
     middle = dict(gate_layers=[], interctc_layer_idx=[max(1, args.layers // 3)])
 
-    def step(name):
+    def step(name, dtype):
         encoder = build(args, width, name, **middle).train()
         ctc = CTC(VOCABULARY, width)
 
         def run():
-            (out, [(_, inner)]), out_lens, _ = encoder(feats, lens)
-            losses = [ctc(h, out_lens, labels, label_lens) for h in (out, inner)]
+            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+                (out, [(_, inner)]), out_lens, _ = encoder(feats, lens)
+            states = (out.float(), inner.float())  # as model_conf: cpu_autocast does
+            losses = [ctc(h, out_lens, labels, label_lens) for h in states]
             sum(losses).backward()
 
         return run
 
     now = clock("cpu", args.threads)
-    times = interleaved({name: step(name) for name in LAYERS}, args.repeats, now)
+    dtypes = list(dict.fromkeys(["float32", args.dtype]))
+    runs = {(name, dtype): step(name, dtype) for name in LAYERS for dtype in dtypes}
+    times = interleaved(runs, args.repeats, now)
     audio = args.seconds * args.train
     return [
         {
             "width": width,
             "input layer": name,
+            "arithmetic": dtype,
             "step [s]": f"{statistics.median(spent):.2f}",
-            "of conv2d": f"{median_ratio(times['conv2d'], spent):.2f}x",
+            "of conv2d": f"{median_ratio(times['conv2d', dtype], spent):.2f}x",
+            "of float32": f"{median_ratio(times[name, 'float32'], spent):.2f}x",
             "times real time": f"{audio / statistics.median(spent):.0f}",
         }
-        for name, spent in times.items()
+        for (name, dtype), spent in times.items()
     ]
 
 

@@ -14,7 +14,8 @@ from typing import Dict, List, Sequence
 from benchmarks.plot import draw
 from benchmarks.results import Result, command_line, read_results
 
-#: Made by ``make demo``, and its kin with characters for tokens as README.md says.
+#: Made by ``run.sh --corpus fsdd``, and its kin with characters for tokens as
+#: docs/pages/speed.md says.
 DEMO, CHARACTERS = (
     f"--recipe egs2_recipe/asr1 --data dump/raw/test --exp exp/{name}"
     for name in ("asr_train_asr_fsdd_blankskip_conformer_raw_word", "asr_char")

@@ -6,6 +6,8 @@ asr.sh decodes with ``asr_inference`` and packs with ``pack``, whatever the mode
 from pathlib import Path
 from typing import List, Optional
 
+from espnet_blankskip.gate_options import gate_options_in
+
 INFERENCE = "espnet2.bin.asr_inference"
 DECODE = "espnet_blankskip.bin.asr_decode"
 PACK = "espnet2.bin.pack"
@@ -19,16 +21,19 @@ def replacement(name: str, args: List[str]) -> str:
         args: its arguments.
 
     Returns:
-        Our decoder for ``asr_inference`` with a decode configuration of ours, which
-        is one with ``mode``; else the module itself.
+        Our decoder for ``asr_inference`` with an option of the gates, in its decode
+        configuration or among its arguments; else the module itself.
     """
     config = _option(args, "--config")
-    if name != INFERENCE or config is None or not Path(config).is_file():
+    if name != INFERENCE:
         return name
-    import yaml
+    values = {}
+    if config is not None and Path(config).is_file():
+        import yaml
 
-    values = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-    return DECODE if isinstance(values, dict) and "mode" in values else name
+        values = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
+    options = list(values) if isinstance(values, dict) else []
+    return DECODE if gate_options_in(options, args) else name
 
 
 def finish(name: str, args: List[str]) -> int:

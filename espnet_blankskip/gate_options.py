@@ -4,7 +4,7 @@ What can be checked without an encoder is checked here, once for all of them.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Collection, Dict, List, Optional, Sequence, Tuple, Union
 
 from espnet_blankskip.option_values import as_count, as_number
 
@@ -81,6 +81,17 @@ class GateOptions:
 
 
 GATE_OPTIONS = tuple(field.name for field in fields(GateOptions))
+
+
+def gate_options_in(names: Collection[str], words: Sequence[str] = ()) -> List[str]:
+    """Return the options of the gates, none of which ESPnet's decoders know.
+
+    Args:
+        names: options in a decode configuration.
+        words: a command line that goes over it.
+    """
+    typed = [word.partition("=")[0].replace("-", "_") for word in words]
+    return [n for n in GATE_OPTIONS if n in names or f"__{n}" in typed]
 
 
 def check_choice(option: str, value: str, choices: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from espnet_blankskip.consistency import disagreement, twice
+from espnet_blankskip.cpu_autocast import CpuAutocast
 from espnet_blankskip.decoding.kept_frames import encode
 from espnet_blankskip.distillation import (
     KD_FRAMES,
@@ -38,7 +39,7 @@ def _noting_encoded() -> Iterator[List]:
         _ENCODED.reset(before)
 
 
-class BlankSkipASRModel(ESPnetASRModel):
+class BlankSkipASRModel(CpuAutocast, ESPnetASRModel):
     """ESPnet's CTC or hybrid CTC/attention model around a layer-skipping encoder.
 
     The loss of the CTC branch is
@@ -65,6 +66,8 @@ class BlankSkipASRModel(ESPnetASRModel):
             al. 2025, arXiv 2410.05101, has 0.2). Above 0 every training batch runs
             twice, masked by SpecAug each time anew, and the CTC outputs of both, final
             and intermediate, are drawn together.
+        cpu_autocast: bfloat16: the encoder trains in mixed precision on processors
+            that have such arithmetic; elsewhere, and on GPUs, it has no effect.
 
     Raises:
         ValueError: naming the option and its allowed range.
@@ -79,9 +82,11 @@ class BlankSkipASRModel(ESPnetASRModel):
         kd_frames: str = "all",
         kd_warmup_steps: int = 0,
         consistency_weight: float = 0.0,
+        cpu_autocast: Optional[str] = None,
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
+        self.set_cpu_autocast(cpu_autocast)
         self.consistency_weight = consistency_weight
         self.kd_weight = kd_weight
         self.kd_temperature = kd_temperature

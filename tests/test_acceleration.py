@@ -36,7 +36,7 @@ from espnet_blankskip.upstream import EBranchformerEncoder, TransformerEncoder
 LEGACY = dict(rel_pos_type="legacy")
 LONG = 640  # input frames: more than one block of queries and of subsampling
 NEEDS_BFLOAT16 = pytest.mark.skipif(
-    not acceleration._has_bfloat16(torch.device("cpu")),
+    not acceleration.has_bfloat16(torch.device("cpu")),
     reason="this processor has no arithmetic in bfloat16",
 )
 
@@ -387,7 +387,7 @@ def test_unknown_types_are_refused():
 
 
 def test_processors_without_bfloat16_say_so(monkeypatch):
-    monkeypatch.setattr(acceleration, "_has_bfloat16", lambda device: False)
+    monkeypatch.setattr(acceleration, "has_bfloat16", lambda device: False)
     with pytest.raises(ValueError, match="bfloat16.*use float32"):
         accelerate(make_conformer(), dtype=torch.bfloat16)
 

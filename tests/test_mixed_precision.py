@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny_models import make_batch, make_model
 
+from espnet_blankskip import cpu_autocast
 from espnet_blankskip.encoders import skipping
 
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -95,3 +96,67 @@ def test_a_batch_that_keeps_nothing_gives_finite_gradients(device, dtype, name):
     assert torch.tensor(loss).isfinite()
     broken = [n for n, g in grads.items() if g is None or not g.isfinite().all()]
     assert not broken
+
+
+class Frontend(torch.nn.Module):
+    """A front-end of one product, as a filter bank is; notes what it gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.given = []
+
+    def forward(self, speech, lens):
+        feats = speech @ torch.eye(speech.size(-1))
+        self.given.append(feats.dtype)
+        return feats, lens
+
+
+def types_of_products(model, step):
+    """Types that the linear layers of the encoder give in one step."""
+    found = set()
+    hooks = [
+        module.register_forward_hook(lambda m, i, out: found.add(out.dtype))
+        for module in model.encoder.modules()
+        if isinstance(module, torch.nn.Linear)
+    ]
+    result = step()
+    for hook in hooks:
+        hook.remove()
+    return found, result
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_cpu_autocast_trains_the_encoder_in_bfloat16_and_nothing_else(
+    name, monkeypatch
+):
+    monkeypatch.setattr(cpu_autocast, "has_bfloat16", lambda device: True)
+    options = MODELS[name]
+    want, _, _ = train_step(distilling_model("cpu", **options), "cpu", None)
+    model = distilling_model("cpu", cpu_autocast="bfloat16", **options)
+    model.frontend = Frontend()
+    found, (loss, _, grads) = types_of_products(
+        model, lambda: train_step(model, "cpu", None)
+    )
+    assert torch.bfloat16 in found
+    assert loss != want and loss == pytest.approx(want, rel=0.02)
+    assert {grad.dtype for grad in grads.values()} == {torch.float32}
+    encoded, _ = model.encode(*list(make_batch().values())[:2])
+    states = [encoded] if torch.is_tensor(encoded) else [encoded[0]]
+    assert {h.dtype for h in states} == set(model.frontend.given) == {torch.float32}
+    model.eval()
+    found, (loss, _, _) = types_of_products(
+        model, lambda: train_step(model, "cpu", None)
+    )
+    assert found == {torch.float32}
+
+
+def test_cpu_autocast_is_left_out_and_said_where_it_would_be_emulated(
+    monkeypatch, caplog
+):
+    monkeypatch.setattr(cpu_autocast, "has_bfloat16", lambda device: False)
+    model = make_model(cpu_autocast="bfloat16")
+    assert "cpu_autocast=bfloat16 has no effect: the processor" in caplog.text
+    found, _ = types_of_products(model, lambda: train_step(model, "cpu", None))
+    assert found == {torch.float32}
+    with pytest.raises(ValueError, match="cpu_autocast=float16 must be bfloat16 or"):
+        make_model(cpu_autocast="float16")

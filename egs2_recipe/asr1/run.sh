@@ -128,12 +128,14 @@ case "${corpus}" in
     an4)
         test_sets="train_dev test"
         nbpe=80
+        asr_config=conf/train_asr_an4_blankskip_conformer.yaml
         more=(--lang en --speed_perturb_factors "0.9 1.0 1.1") ;;
     mini_librispeech)
         train_set=train_clean_5
         valid_set=dev
         test_sets="dev test"
         nbpe=300
+        asr_config=conf/train_asr_mini_librispeech_blankskip_conformer.yaml
         more=(--lang en --speed_perturb_factors "0.9 1.0 1.1") ;;
     librispeech | librispeech_100)
         train_set=train_960

@@ -96,7 +96,7 @@ def _checked_dtype(dtype, model) -> Optional[torch.dtype]:
         raise ValueError(f"dtype={name} must be float32 or bfloat16")
     parameter = next(model.parameters(), None)
     if name == "bfloat16" and parameter is not None:
-        if not _has_bfloat16(parameter.device):
+        if not has_bfloat16(parameter.device):
             raise ValueError(
                 "dtype=bfloat16 gains nothing here: the processor has no arithmetic "
                 "for it (avx512_bf16 or amx_bf16); use float32"
@@ -104,7 +104,8 @@ def _checked_dtype(dtype, model) -> Optional[torch.dtype]:
     return _DTYPES[name]
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device has arithmetic for bfloat16, and does not only emulate it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return any(

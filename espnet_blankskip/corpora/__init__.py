@@ -14,6 +14,7 @@ from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.data_folder import read_record
 from espnet_blankskip.corpora.finding import require_disk
 from espnet_blankskip.corpora.staging import StagedSets, made_sets
+from espnet_blankskip.locks import locked
 
 __all__ = ["CORPORA", "Corpus", "CorpusOptions", "prepare_corpus"]
 
@@ -25,7 +26,7 @@ BYTES_PER_SAMPLE = 2
 def prepare_corpus(
     name: str, output: Path, options: CorpusOptions, overwrite: bool = False
 ) -> List[str]:
-    """Make the data folders of a corpus, or find them made already.
+    """Make the data folders of a corpus, or find them made already; one at a time.
 
     Args:
         name: A key of :data:`CORPORA`, or ``lhotse:`` and lhotse's name of a corpus.
@@ -39,7 +40,8 @@ def prepare_corpus(
     Raises:
         ValueError: For an unknown corpus, an option it does not take, or a missing
             source; the message is for the user.
-        OSError: If the disk is too full, or foreign data is in the way.
+        OSError: If the disk is too full, foreign data is in the way, or somebody else
+            prepares a corpus there.
     """
     corpus = find_corpus(name)
     corpus.check(options)
@@ -49,16 +51,19 @@ def prepare_corpus(
     # Another source makes other data; where it was found on its own, it stays.
     source = os.environ.get(corpus.variable, "") if corpus.variable else ""
     record = {"corpus": name, "source": source, **options.record()}
-    if not overwrite and (lines := finished_sets(output, record)):
-        return lines
-    hours = (options.train_hours or 0.0) + HELD_OUT_HOURS
-    gigabytes = hours * 3600 * corpus.sampling_rate * BYTES_PER_SAMPLE / 1e9
-    require_disk(output, gigabytes, f"the data sets of {name}")
-    output.mkdir(parents=True, exist_ok=True)
-    with StagedSets(output, corpus.sampling_rate, record) as sets:
-        sets.speech_kind = corpus.speech_kind
-        corpus.make(sets, options)
-    return sets.summary()
+    if corpus.version > 1:  # before, there were no versions
+        record["version"] = corpus.version
+    with locked(output, "the preparation of a corpus", "corpus"):
+        if not overwrite and (lines := finished_sets(output, record)):
+            return lines
+        hours = (options.train_hours or 0.0) + HELD_OUT_HOURS
+        gigabytes = hours * 3600 * corpus.sampling_rate * BYTES_PER_SAMPLE / 1e9
+        require_disk(output, gigabytes, f"the data sets of {name}")
+        output.mkdir(parents=True, exist_ok=True)
+        with StagedSets(output, corpus.sampling_rate, record) as sets:
+            sets.speech_kind = corpus.speech_kind
+            corpus.make(sets, options)
+        return sets.summary()
 
 
 def finished_sets(output: Path, record: Dict[str, object]) -> List[str]:

@@ -26,6 +26,7 @@ class Corpus:
         default_hours: Length of its training set where the user gives none; None if
             it cannot be chosen.
         variant: Further arguments of ``make``, for modules of several corpora.
+        version: Raised when the same options begin to make other sets.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Corpus:
     takes: Tuple[str, ...] = ()
     default_hours: Optional[float] = None
     variant: Tuple[str, ...] = ()
+    version: int = 1
 
     def check(self, options: CorpusOptions) -> None:
         """See that the options mean something here.
@@ -65,6 +67,7 @@ CORPORA: Dict[str, Corpus] = {
             variable="FSDD",
             takes=("train_hours", "exclude_speaker"),
             default_hours=1.2,
+            version=2,  # test_long
         ),
         Corpus(
             name="mini_an4",

@@ -10,7 +10,6 @@ from espnet_blankskip.corpora import CORPORA, prepare_corpus
 from espnet_blankskip.corpora.catalogue import find_corpus
 from espnet_blankskip.corpora.corpus_options import LHOTSE_OPTIONS, CorpusOptions
 from espnet_blankskip.exit_status import run_command
-from espnet_blankskip.locks import locked
 
 
 def get_parser() -> CommandParser:
@@ -102,8 +101,7 @@ def _prepare(words: List[str]) -> int:
         except ValueError as error:
             parser.error(str(error))
         corpus.check(options)
-    with locked(args.output, "the preparation of a corpus", "corpus"):
-        lines = prepare_corpus(args.corpus, args.output, options, args.overwrite)
+    lines = prepare_corpus(args.corpus, args.output, options, args.overwrite)
     print("\n".join(lines))
     return 0
 

@@ -67,6 +67,14 @@ def download(url: str, checksum: str, folder: Path) -> Path:
     return Path(file)
 
 
+def has_checksum(file: Path, checksum: str) -> bool:
+    """Whether a file has a sum such as ``md5:0123...``."""
+    import pooch
+
+    algorithm, _, known = checksum.partition(":")
+    return pooch.file_hash(str(file), alg=algorithm) == known
+
+
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a tar archive, refusing entries that would land outside.
 

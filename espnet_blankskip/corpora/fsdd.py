@@ -7,7 +7,7 @@ connected-digit task on human speech. No recording is in two sets.
 
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence
+from typing import Dict, Iterator, List, Sequence, Tuple
 from zlib import crc32
 
 import numpy as np
@@ -34,10 +34,14 @@ TEST_INDICES = range(0, 5)
 DEV_INDICES = range(5, 8)
 
 DIGITS_PER_STRING = (2, 8)
+#: Of test_long, whose strings are as long as sentences; as it is called in tables.
+DIGITS_PER_LONG_STRING = (8, 16)
+LONG_CONTENT = "strings of 8 to 16 digits"
 PAUSE_SECONDS = (0.05, 0.5)
 EDGE_SILENCE_SECONDS = (0.1, 0.4)
 DEV_UTTERANCES = 120
 TEST_UTTERANCES = 250
+LONG_UTTERANCES = 100
 UNSEEN_SPEAKER_UTTERANCES = 150
 
 FILE_NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[A-Za-z]+)_(?P<index>\d+)\.wav")
@@ -74,10 +78,12 @@ def read_recordings(folder: Path) -> List[Recording]:
 
 
 def deal(
-    recordings: Sequence[Recording], rng: np.random.Generator
+    recordings: Sequence[Recording],
+    rng: np.random.Generator,
+    digits_per_string: Tuple[int, int],
 ) -> Iterator[List[Recording]]:
     """Deal strings of digits for ever, using every recording before any one again."""
-    low, high = DIGITS_PER_STRING
+    low, high = digits_per_string
     deck: List[int] = []
     while True:
         string = []
@@ -118,12 +124,15 @@ def write_set(
     seed: int,
     utterances: int = 0,
     hours: float = 0.0,
+    digits_per_string: Tuple[int, int] = DIGITS_PER_STRING,
+    content: str = "",
 ) -> None:
     """Fill one data folder, up to so many utterances or, if 0, so many hours.
 
     Each speaker has the same share.
     """
     folder = sets.open(name)
+    folder.content = content
     prefix = "synthetic_" if folder.speech_kind == "synthetic" else ""
     groups = by_speaker(recordings)
     for speaker, own in tqdm(
@@ -133,7 +142,7 @@ def write_set(
         # does not change the utterances of the others.
         rng = np.random.default_rng([seed, crc32(f"{name}/{speaker}".encode())])
         seconds = 0.0
-        for number, string in enumerate(deal(own, rng)):
+        for number, string in enumerate(deal(own, rng, digits_per_string)):
             few = number * len(groups) < utterances
             short = seconds * len(groups) < 3600 * hours
             if not (few or short):
@@ -148,7 +157,7 @@ def write_set(
 
 
 def make(sets: StagedSets, options: CorpusOptions) -> None:
-    """Make train_nodev (``options.train_hours``), train_dev, test and test_SPEAKER.
+    """Make train_nodev (of some hours), train_dev, test, test_long and test_SPEAKER.
 
     The last is made if ``options.exclude_speaker`` names somebody.
 
@@ -172,6 +181,15 @@ def make(sets: StagedSets, options: CorpusOptions) -> None:
     write_set(sets, "train_nodev", train, options.seed, hours=options.train_hours)
     write_set(sets, "train_dev", dev, options.seed, utterances=DEV_UTTERANCES)
     write_set(sets, "test", test, options.seed, utterances=TEST_UTTERANCES)
+    write_set(
+        sets,
+        "test_long",
+        test,
+        options.seed,
+        utterances=LONG_UTTERANCES,
+        digits_per_string=DIGITS_PER_LONG_STRING,
+        content=LONG_CONTENT,
+    )
     if left_out is not None:
         unseen = [r for r in recordings if r.speaker == left_out]
         name, count = f"test_{left_out}", UNSEEN_SPEAKER_UTTERANCES

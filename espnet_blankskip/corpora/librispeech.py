@@ -4,12 +4,14 @@ The sets have the names of ESPnet's recipes: ``train_960`` or ``train_clean_100`
 ``dev`` (both dev parts), and each dev and test part on its own.
 """
 
+import shutil
 from pathlib import Path
 from typing import Dict, List, Sequence
 
 from espnet_blankskip.corpora import lhotse_recipes
 from espnet_blankskip.corpora.corpus_options import CorpusOptions
 from espnet_blankskip.corpora.dropped import unpaired
+from espnet_blankskip.corpora.fetching import has_checksum
 from espnet_blankskip.corpora.finding import (
     SourceMissing,
     find_given,
@@ -32,6 +34,14 @@ ARCHIVE_GB = {
     "train-other-500": 30.6,
 }
 HELD_OUT_GB = 0.35
+#: Of the archives that a small machine downloads; OpenSLR's and torchaudio's lists.
+CHECKSUMS = {
+    "train-clean-5": "md5:5df7d4e78065366204ca6845bb08f490",
+    "dev-clean-2": "md5:6d7ab67ac6a1d2c993d050e16d61080d",
+    "test-clean": (
+        "sha256:39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23"
+    ),
+}
 
 
 def make(
@@ -102,7 +112,32 @@ def fetched(parts: Sequence[str], downloads: Path) -> Path:
         lhotse_recipes.download(
             "librispeech", target_dir=downloads, dataset_parts=missing
         )
+        remove_foreign(missing, downloads)
     return root
+
+
+def remove_foreign(parts: Sequence[str], downloads: Path) -> None:
+    """Remove downloaded parts whose archives are not OpenSLR's.
+
+    Raises:
+        SourceMissing: If there are any.
+    """
+    archives = {part: downloads / f"{part}.tar.gz" for part in parts}
+    foreign = [
+        part
+        for part, archive in archives.items()
+        if part in CHECKSUMS
+        and archive.is_file()
+        and not has_checksum(archive, CHECKSUMS[part])
+    ]
+    for part in foreign:
+        archives[part].unlink()
+        shutil.rmtree(downloads / FOLDER / part)
+    if foreign:
+        sums = ", ".join(f"{archives[part].name} {CHECKSUMS[part]}" for part in foreign)
+        raise SourceMissing(
+            f"what was fetched is damaged and was removed: run it again ({sums})"
+        )
 
 
 def corpus_root(path: Path) -> Path:

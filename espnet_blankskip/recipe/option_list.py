@@ -242,8 +242,8 @@ def _decoding(add: Callable) -> None:
         "--inference_bin",
         default="auto",
         help="decoder module; auto takes "
-        "espnet_blankskip.bin.asr_decode for a configuration with `mode`, else "
-        "espnet2.bin.asr_inference (not in asr.sh)",
+        "espnet_blankskip.bin.asr_decode for `mode` and the other options of gates, "
+        "else espnet2.bin.asr_inference (not in asr.sh)",
     )
 
 

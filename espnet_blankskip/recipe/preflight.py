@@ -14,9 +14,14 @@ import yaml
 from espnet_blankskip.children import run_program
 from espnet_blankskip.decoding.decode_config import read_decode_config
 from espnet_blankskip.recipe.backends.local import Local
-from espnet_blankskip.recipe.decoder_choice import OWN_DECODER, decoder_module
+from espnet_blankskip.recipe.decoder_choice import (
+    OWN_DECODER,
+    decoder_module,
+    gate_options_of,
+)
 from espnet_blankskip.recipe.failed_stage import StageError
 from espnet_blankskip.recipe.recipe_run import RecipeRun
+from espnet_blankskip.terminal import log
 
 SCRIPT = Path("local/data.sh")
 #: Packages that a stage imports.
@@ -55,11 +60,19 @@ def check_stages(run: RecipeRun, stages: Collection[int]) -> None:
 def check_decode_configs(run: RecipeRun) -> None:
     """Refuse decode configurations of ours with options that there are not."""
     for decoding in run.layout.decodings:
-        if decoder_module(run, decoding) == OWN_DECODER and decoding.config:
-            try:
+        if decoder_module(run, decoding) != OWN_DECODER:
+            continue
+        try:
+            if decoding.config:
                 read_decode_config(decoding.config)
-            except ValueError as error:
-                raise StageError(f"--inference_config {error}") from None
+        except ValueError as error:
+            raise StageError(f"--inference_config {error}") from None
+        given = gate_options_of(run, decoding)
+        if given and "mode" not in given:
+            log(
+                f"Stage 12: {decoding.config or '--inference_args'}: "
+                f"{', '.join(given)} and no mode: {OWN_DECODER} with mode: skipping"
+            )
 
 
 def need_gpus(what: str, count: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from espnet_blankskip.corpora import CorpusOptions, finding, prepare_corpus
 from espnet_blankskip.corpora.cli import main
+from espnet_blankskip.locks import locked
 
 COMMAND = [sys.executable, "-m", "espnet_blankskip.corpora"]
 
@@ -24,6 +25,14 @@ def run(*arguments, cwd, **environment):
         text=True,
         timeout=120,
     )
+
+
+def test_two_preparations_of_one_folder_are_refused_in_one_line(tmp_path, capsys):
+    with locked(tmp_path / "data", "a test", "corpus"):
+        assert main(["fsdd", "--output", str(tmp_path / "data")]) == 1
+    said = capsys.readouterr().err
+    assert "data is in use by a test (process" in said and said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

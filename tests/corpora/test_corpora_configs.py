@@ -10,8 +10,11 @@ TWINS = {
     f"train_asr_{corpus}blankskip_conformer": f"train_asr_{corpus}conformer_interctc"
     for corpus in ("", "librispeech_100_", "aishell_", "small_", "fsdd_")
 }
-#: Their input layer is the plugin's: there is no stock twin.
-ALONE = ["train_asr_mini_librispeech_blankskip_conformer"]
+#: There is no stock configuration beside them.
+ALONE = [
+    f"train_asr_{corpus}_blankskip_conformer"
+    for corpus in ("mini_librispeech", "an4", "demo")
+]
 #: What of these the plugin adds; everything else is ESPnet's.
 GATE_OPTIONS = {
     "gate_layers",

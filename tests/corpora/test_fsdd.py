@@ -1,6 +1,8 @@
 """fsdd: connected digits from human recordings, and what happens without them."""
 
 import hashlib
+import json
+import shutil
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -19,6 +21,7 @@ from espnet_blankskip.corpora import (
     synthetic_digits,
 )
 from espnet_blankskip.corpora.data_folder import read_record
+from espnet_blankskip.evaluation.results_file import set_title
 from espnet_blankskip.kaldi.lists import read_rows
 
 SETS = ("train_nodev", "train_dev", "test")
@@ -58,6 +61,7 @@ def small(monkeypatch):
     """Few utterances and, if they are synthetic, few recordings."""
     monkeypatch.setattr(fsdd, "DEV_UTTERANCES", 5)
     monkeypatch.setattr(fsdd, "TEST_UTTERANCES", 5)
+    monkeypatch.setattr(fsdd, "LONG_UTTERANCES", 5)
     monkeypatch.setattr(fsdd, "UNSEEN_SPEAKER_UTTERANCES", 5)
     monkeypatch.setattr(synthetic_digits, "RECORDINGS_PER_DIGIT", 10)
 
@@ -110,6 +114,32 @@ def test_folders_pass_the_checker_and_say_what_was_said(human):
             digits = [int(r[0]) for r in spoken[utt_id].split()]
             assert text.split() == [fsdd.WORDS[digit] for digit in digits]
             assert 2 <= len(digits) <= 8
+
+
+def test_long_strings_are_made_of_what_is_tested_and_tables_say_how_long(human):
+    path = human / "test_long"
+    assert set(recordings_of(path)) <= set(recordings_of(human / "test"))
+    lengths = [len(text.split()) for _, text in read_rows(path / "text")]
+    assert 90 <= len(lengths) <= 110
+    assert (min(lengths), max(lengths)) == (8, 16)
+    assert usable(path, fs=8000)[1] == []
+    assert set_title("test_long", path) == "test_long (strings of 8 to 16 digits)"
+
+
+def test_sets_of_before_there_were_long_strings_are_made_again(
+    recordings, small, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FSDD", str(recordings))
+    options = CorpusOptions(train_hours=0.01)
+    prepare_corpus("fsdd", tmp_path, options)
+    shutil.rmtree(tmp_path / "test_long")
+    for name in SETS:
+        file = tmp_path / name / "corpus.json"
+        record = {**json.loads(file.read_text()), "sets": sorted(SETS)}
+        del record["version"]
+        file.write_text(json.dumps(record))
+    prepare_corpus("fsdd", tmp_path, options)
+    assert (tmp_path / "test_long" / "wav.scp").is_file()
 
 
 def test_audio_has_pauses_noise_and_many_levels(human):

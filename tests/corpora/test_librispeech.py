@@ -1,6 +1,7 @@
 """LibriSpeech: ESPnet's sets from lhotse's manifests, and broken copies are named."""
 
 import functools
+import hashlib
 import tarfile
 
 import pytest
@@ -10,6 +11,7 @@ from web_server import serving
 from espnet_blankskip.corpora import (
     CorpusOptions,
     finding,
+    librispeech,
     prepare_corpus,
 )
 from espnet_blankskip.kaldi.lists import read_rows
@@ -203,7 +205,25 @@ def served(tmp_path, server, monkeypatch):
     monkeypatch.setattr(
         "espnet_blankskip.corpora.librispeech.ARCHIVE_GB", {"train-clean-100": 0}
     )
+    sha256 = hashlib.sha256((folder / "test-clean.tar.gz").read_bytes()).hexdigest()
+    monkeypatch.setitem(librispeech.CHECKSUMS, "test-clean", f"sha256:{sha256}")
     return folder
+
+
+def test_a_download_with_another_sum_is_removed_and_named(
+    tmp_path, served, monkeypatch
+):
+    right = librispeech.CHECKSUMS["test-clean"]
+    monkeypatch.setitem(librispeech.CHECKSUMS, "test-clean", f"sha256:{'0' * 64}")
+    message = r"what was fetched is damaged.*again \(test-clean.tar.gz sha256:000"
+    with pytest.raises(ValueError, match=message):
+        prepare(tmp_path)
+    downloads = tmp_path / "downloads"
+    assert not (downloads / "test-clean.tar.gz").exists()
+    assert not (downloads / "LibriSpeech" / "test-clean").exists()
+    monkeypatch.setitem(librispeech.CHECKSUMS, "test-clean", right)
+    prepare(tmp_path)
+    assert len(read_rows(tmp_path / "data" / "test_clean" / "text")) == 4
 
 
 def test_missing_parts_are_downloaded_and_interrupted_ones_again(tmp_path, served):

@@ -10,6 +10,7 @@ from tiny_recipe import needs_espnet3
 
 from espnet_blankskip import espnet3
 from espnet_blankskip.decoding.recognition import Recognition
+from espnet_blankskip.locks import locked
 
 pytestmark = needs_espnet3
 
@@ -78,6 +79,14 @@ def test_own_folders_are_checked_before_training(tmp_path, damage, message):
 def test_a_builder_without_corpus_and_sets_says_what_to_name(tmp_path):
     with pytest.raises(ValueError, match="name a corpus, or the sets of your own"):
         espnet3.CorpusBuilder().build(dataset_dir=tmp_path)
+
+
+def test_a_builder_waits_for_nobody_who_prepares_the_same_folders(tmp_path):
+    """It went ahead, and both wrote into the same folders."""
+    with locked(tmp_path / "data", "a test", "corpus"):
+        with pytest.raises(OSError, match="data is in use by a test"):
+            espnet3.CorpusBuilder().build(dataset_dir=tmp_path / "data", corpus="fsdd")
+    assert not (tmp_path / "data").exists()
 
 
 def recognition(text, frames, kept, seconds):

@@ -16,6 +16,7 @@ from tiny_experiment import write_experiment
 from espnet_blankskip.decoding.recognition import Recognition
 from espnet_blankskip.decoding.time_stamps import FrameClock
 from espnet_blankskip.evaluation import report
+from espnet_blankskip.evaluation.asr_inference import AsrInference
 from espnet_blankskip.evaluation.measure import (
     LoadedUtterance,
     compare,
@@ -255,6 +256,23 @@ def test_stock_encoder_with_our_weights_says_what_dense_says(test_set):
         assert result.score == theirs.score
 
 
+def test_asr_inference_skips_nothing_whichever_encoder_it_has(test_set):
+    """Where there is no stock encoder, the checkpoint's own runs densely."""
+    exp = test_set / "exp" / "asr_tiny"
+    files = exp / "config.yaml", exp / "model.pth"
+    ours = BlankSkipSpeech2Text(*files, mode=DENSE, fast=False)
+    stock = build_stock_twin(ours.asr_model, ours.asr_train_args).encoder
+    with_stock, without = (AsrInference(*files, RATE, e) for e in (stock, None))
+    for path in sorted(test_set.glob("u*.wav")):
+        samples = soundfile.read(path, dtype="float32")[0]
+        theirs, result, dense = with_stock(samples), without(samples), ours(samples)
+        assert result.token_int == theirs.token_int
+        assert result.score == pytest.approx(theirs.score)
+        assert (theirs.depth == dense.depth).all() and (result.depth == 4).all()
+        assert 0 < result.encoder_seconds < result.total_seconds
+        assert result.audio_seconds == dense.audio_seconds
+
+
 def test_a_layer_that_espnet_lacks_is_named_where_a_stock_twin_is_asked_for():
     model = torch.nn.Identity()
     args = argparse.Namespace(
@@ -286,16 +304,20 @@ def test_report_writes_one_table_and_two_pictures(test_set, monkeypatch, capsys)
     shown = capsys.readouterr().out
     results = Path("exp/asr_tiny/RESULTS.md").read_text()
     for text in (shown, results):
-        rows = re.findall(r"^\| ([a-z ]+?) +\|(.*)\|$", text, re.MULTILINE)
+        rows = re.findall(r"^\| ([a-z][a-z_, 1]+?) +\|(.*)\|$", text, re.MULTILINE)
         names = [name for name, _ in rows]
         assert names == [
-            "decoding", "stock encoder", "dense", "skipping", "intermediate",
-        ]  # fmt: skip
+            *("decoding", "asr_inference, beam 1", "stock encoder", "dense"),
+            *("skipping, without fast", "skipping", "intermediate"),
+        ]
         table = {name: cells.split("|") for name, cells in rows[1:]}
         kept = {name: float(cells[2]) for name, cells in table.items()}
         assert kept["dense"] == kept["stock encoder"] == 100.0
         assert kept["intermediate"] == 0.0 < kept["skipping"] < 100.0
         assert table["dense"][0] == table["stock encoder"][0]
+        assert table["skipping"][0] == table["skipping, without fast"][0]
+        assert kept["asr_inference, beam 1"] == 100.0
+        assert table["asr_inference, beam 1"][6].strip() == "1.00x"
         assert table["dense"][5].strip() == "1.00x"
         assert all(float(cells[3]) > 0 for cells in table.values())
     assert "x-gone" in shown and "1 more count as deleted (x-gone)" in results

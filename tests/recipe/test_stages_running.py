@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from recipe_folder import SETS, make_data
 
+from espnet_blankskip import commands
 from espnet_blankskip.evaluation.real_time_factor import write_real_time_factor
 from espnet_blankskip.kaldi.lists import read_rows
 from espnet_blankskip.recipe import training_options
 from espnet_blankskip.recipe.__main__ import main
 from espnet_blankskip.recipe.backends.local import Local
+from espnet_blankskip.recipe.decoder_choice import OWN_DECODER, decoder_module
+from espnet_blankskip.recipe.option_parsing import parse_options
+from espnet_blankskip.recipe.recipe_run import RecipeRun
 from espnet_blankskip.recipe.stages import training
 from espnet_blankskip.recipe.training_log import TrainingProgress
 
@@ -313,6 +317,57 @@ def test_a_refused_option_of_decoding_ends_run_sh_before_stage_1(recipe, capsys)
     captured = capsys.readouterr()
     (line,) = captured.err.splitlines()
     assert line.startswith("run.sh: error: --inference_config decode.yaml: blank_tresh")
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "config, arguments, said",
+    [
+        ("mode: dense\n", "", None),
+        ("ctc_weight: 1.0\n", "", None),
+        ("blank_threshold: 0.9\n", "", "decode.yaml: blank_threshold and no mode: "),
+        ("nbest: 1\n", "--spike-extension=2", "decode.yaml: spike_extension and no"),
+        ("mode: dense\n", "--spike_extension 2", None),
+    ],
+)
+def test_options_of_gates_choose_our_decoder_which_is_said_where_no_mode_does(
+    recipe, capsys, config, arguments, said
+):
+    """``asr_inference`` knows none of them, and said so after the training only."""
+    (recipe / "local").mkdir()
+    (recipe / "local/data.sh").write_text("exit 3\n")
+    (recipe / "decode.yaml").write_text(config)
+    options = [*OPTIONS, "--inference_config", "decode.yaml", "--stop_stage", "12"]
+    options += ["--skip_train", "true", "--inference_args", arguments]
+    assert main(options) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if "no mode" in line]
+    assert len(lines) == (said is not None)
+    assert all(f"Stage 12: {said}" in line for line in lines)
+    run = RecipeRun(parse_options(options))
+    [decoding] = run.layout.decodings
+    ours = config != "ctc_weight: 1.0\n"
+    assert (decoder_module(run, decoding) == OWN_DECODER) == ours
+    command = ["--config", "decode.yaml", *run.options.inference_args]
+    assert (commands.replacement(commands.INFERENCE, command) == OWN_DECODER) == ours
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ("blank_threshold: 0.9\nctc_weight: 1.0\n", "ctc_weight is no option of decod"),
+        ("blank_threshold: 0.3\n", "blank_threshold=0.3 must be at least 0.5"),
+    ],
+)
+def test_a_decode_config_of_gates_is_refused_before_stage_1(
+    recipe, capsys, config, message
+):
+    (recipe / "local").mkdir()
+    (recipe / "local/data.sh").write_text("exit 3\n")
+    (recipe / "decode.yaml").write_text(config)
+    assert main([*OPTIONS, "--inference_config", "decode.yaml"]) == 1
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert f"--inference_config decode.yaml: {message}" in line
     assert captured.out == ""
 
 

@@ -89,13 +89,18 @@ def test_asr_sh_gets_the_corpus_and_the_users_options_last(tree_recipe):
 
 def test_each_corpus_has_its_own_defaults(tree_recipe):
     found = {}
-    for corpus in ("fsdd", "mini_an4", "synthetic"):
+    for corpus in ("fsdd", "mini_an4", "synthetic", "an4", "mini_librispeech"):
         run_sh(tree_recipe, f"--corpus={corpus}")
         options = dict(pairs(tree_recipe))
         found[corpus] = (options["--fs"], options["--token_type"], options["--nbpe"])
+        assert (tree_recipe / options["--asr_config"]).is_file(), corpus
+        if corpus in ("fsdd", "an4", "mini_librispeech"):  # trained as written there
+            assert f"asr_{corpus}_blankskip" in options["--asr_config"]
     assert found["fsdd"][:2] == ("8k", "word")
     assert found["mini_an4"] == ("16k", "bpe", "30")
     assert found["synthetic"][:2] == ("16k", "bpe")
+    assert found["an4"] == ("16k", "bpe", "80")
+    assert found["mini_librispeech"] == ("16k", "bpe", "300")
 
 
 @pytest.mark.parametrize(
