@@ -18,7 +18,6 @@ from espnet_blankskip.encoders import BlankSkipConformerEncoder
 from espnet_blankskip.pictures.style import (
     BLUE,
     GREEN,
-    GREY,
     INK,
     ORANGE,
     STYLE_GRID,
@@ -30,6 +29,8 @@ from espnet_blankskip.zoo.cost import EncoderCost, encoder_cost
 
 SECONDS = 10
 RESAMPLES = 10_000
+#: Share of frames that may be kept where skipping is compared with what does not skip.
+BUDGET = 0.4
 
 
 @dataclass
@@ -130,33 +131,34 @@ def difference(one: Line, other: Line) -> Tuple[float, float, float]:
     return 100.0 * float(apart.sum() / words.sum()), float(low), float(high)
 
 
-def draw(table: Sequence[Line], path: Path) -> None:
-    """Draw error rate against arithmetic, each line a point."""
+def draw(table: Sequence[Line], picked: Sequence[Line], path: Path) -> None:
+    """Draw error rate against arithmetic, each line a point; some have names."""
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
     tidy(axes)
-    styles = {"dense": ("o", GREY), "layer": ("v", ORANGE), "skipping": ("s", BLUE)}
+    styles = {"dense": ("o", GREEN), "layer": ("v", ORANGE), "skipping": ("s", BLUE)}
+    for way, (marker, colour) in styles.items():
+        points = [x for x in table if x.way.startswith(way)]
+        axes.plot(
+            [x.cheaper for x in points],
+            [x.wer for x in points],
+            marker,
+            color=colour,
+            markersize=6,
+            label={"layer": "stopping at a layer"}.get(way, way),
+        )
     for line in table:
-        marker, colour = styles[line.way.split()[0]]
-        if line.way == "skipping" and max(line.kept) > 0.6:
+        if line.way == "skipping" and line not in picked:
             continue
-        if line.row.endswith(("layers6", "layers7", "layers3")):
-            colour = GREEN
-        axes.plot(line.cheaper, line.wer, marker, color=colour, markersize=6)
-    labelled = [x for x in table if x.way == "dense" or x.way.startswith("layer")]
-    labelled += list(_best_by_row(table).values())
-    for line in labelled:
-        text = f"{line.row}, {line.way}"
-        if line.way == "skipping":
-            text += f" {100 * line.kept[-1]:.0f} %"
         axes.annotate(
-            text,
+            _name(line),
             (line.cheaper, line.wer),
-            xytext=(5, 4),
+            xytext=(6, 4),
             textcoords="offset points",
             fontsize=7,
             color=INK,
         )
+    axes.legend(frameon=False)
     axes.set_xlabel("times less arithmetic than ESPnet's encoder")
     axes.set_ylabel("word error rate [%]")
     axes.grid(**STYLE_GRID)
@@ -164,15 +166,45 @@ def draw(table: Sequence[Line], path: Path) -> None:
     save_png(figure, path)
 
 
-def _best_by_row(table: Sequence[Line]) -> Dict[str, Line]:
-    """Each row's best skipping line that keeps at most two fifths of the frames."""
+def chosen(table: Sequence[Line], dev: Sequence[Line], budget: float) -> List[Line]:
+    """The skipping line of each row whose setting the dev set chooses.
+
+    Args:
+        table: Lines of the test set.
+        dev: Lines of the dev set.
+        budget: Largest share of frames kept after the last gate.
+    """
     best: Dict[str, Line] = {}
-    for line in table:
-        if line.way != "skipping" or line.kept[-1] > 0.4:
+    for line in dev:
+        if line.way != "skipping" or line.kept[-1] > budget:
             continue
         if line.row not in best or line.wer < best[line.row].wer:
             best[line.row] = line
-    return best
+    settings = {(line.row, line.gate) for line in best.values()}
+    return [line for line in table if (line.row, line.gate) in settings]
+
+
+def differences(table: Sequence[Line], picked: Sequence[Line]) -> Iterator[str]:
+    """Lines of text: what was picked against all that does not skip."""
+    yield "| skipping | against | difference in WER | 95 % interval |"
+    yield "|---|---|---|---|"
+    for line in picked:
+        for other in table:
+            own_exit = other.way.startswith("layer") and other.row == line.row
+            shared = line.readings.keys() & other.readings.keys()
+            if not shared or not (other.way == "dense" or own_exit):
+                continue
+            apart, low, high = difference(line, other)
+            yield (
+                f"| {_name(line)} | {_name(other)} | {apart:+.1f} "
+                f"| {low:+.1f} to {high:+.1f} |"
+            )
+
+
+def _name(line: Line) -> str:
+    """A line of the table in a few words."""
+    text = f"{line.row}, {line.way}"
+    return text + (f" {100 * line.kept[-1]:.0f} %" if line.kept else "")
 
 
 def _in_words(gate: Dict) -> str:
@@ -232,6 +264,7 @@ def write(
     table = lines(folder, corpus, part)
     if not table:
         raise ValueError(f"{folder}: no row of {corpus} has been read yet")
+    picked = chosen(table, lines(folder, corpus, "dev"), BUDGET)
     if picture:
-        draw(table, picture)
-    return "\n".join(markdown(table)) + "\n"
+        draw(table, picked, picture)
+    return "\n".join([*markdown(table), "", *differences(table, picked)]) + "\n"

@@ -176,32 +176,45 @@ def test_arithmetic_is_counted_against_the_stock_encoder_with_conv2d():
     assert cost("by8-dense") > 1.5 * cost("by4-dense")
 
 
-def test_the_table_and_its_picture_hold_what_was_read(tmp_path, capsys):
+def gate_reading(threshold, errors, kept):
+    """A skipping reading of two utterances of ten words."""
     gate = dict(
         gate_layers=[3],
-        blank_threshold=0.95,
+        blank_threshold=threshold,
         spike_extension=1,
         conv_context="stale",
         attn_context="kept",
     )
+    return readings.Reading("skipping", gate, errors, [10, 10], [kept], [0.0, 0.0])
+
+
+def test_the_table_and_its_picture_hold_what_was_read(tmp_path, capsys):
     for seed in (1, 2):
         folder = tmp_path / f"an4-gate3.{seed}"
         folder.mkdir()
-        found = [
+        test = [
             readings.Reading("dense", {}, [seed, 0], [10, 10], [], [0.0, 0.0]),
             readings.Reading("layer 3", {}, [3, 3], [10, 10], [], [0.0, 0.0]),
-            readings.Reading("skipping", gate, [1, 1], [10, 10], [0.3], [0.0, 0.0]),
+            gate_reading(0.9, [1, 1], 0.3),
+            gate_reading(0.95, [0, 0], 0.35),  # better here, but not on the dev set
         ]
-        readings.write({"dev": [], "test": found}, folder / "readings.json")
+        dev = [gate_reading(0.9, [1, 0], 0.3), gate_reading(0.95, [1, 1], 0.35)]
+        dev.append(gate_reading(0.99, [0, 0], 0.5))  # keeps too much
+        readings.write({"dev": dev, "test": test}, folder / "readings.json")
     picture = tmp_path / "frontier.png"
-    assert (
-        main(["table", "an4", "--folder", str(tmp_path), "--picture", str(picture)])
-        == 0
-    )
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 3
+    command = ["table", "an4", "--folder", str(tmp_path), "--picture", str(picture)]
+    assert main(command) == 0
+    table_lines, differences = capsys.readouterr().out.split("\n\n")
+    lines = table_lines.splitlines()
+    assert len(lines) == 2 + 4
     assert "| an4-gate3 | dense |" in lines[2] and "7.5 % | 5.0, 10.0 |" in lines[2]
-    assert "3: 0.95, ±1, kept, stale" in lines[4] and "| 30 % |" in lines[4]
+    assert "3: 0.9, ±1, kept, stale" in lines[4] and "| 30 % |" in lines[4]
+    lines = differences.splitlines()[2:]
+    assert [line.split("|")[1].strip() for line in lines] == [
+        "an4-gate3, skipping 30 %"
+    ] * 2
+    assert "| an4-gate3, dense | +2.5 |" in lines[0]
+    assert "| an4-gate3, layer 3 | -20.0 | -20.0 to -20.0 |" in lines[1]
     assert picture.stat().st_size > 10_000
 
 
