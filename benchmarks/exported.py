@@ -3,9 +3,10 @@
 "torch" is the plugin's own accelerated encoder, which exports have to beat.
 
 ESPnet's encoder and argmax over its CTC head in torch, as installed, is the measure.
-The exported model has the same weights, and a factorized head; its threshold is set so
-that the given share of the frames is kept. Before anything is timed, each engine has to
-keep the frames that the plugin's own encoder keeps and give the same log-probabilities.
+The exported model has the same weights (but for --input-layer), and a factorized head;
+its threshold is set so that the given share of the frames is kept. Before anything is
+timed, each engine has to keep the frames that the plugin's own encoder keeps and give
+the same log-probabilities.
 
 "limit" is the speed-up of an encoder that did nothing but its multiply-adds, at the
 fastest rate of matrix products in that precision that this processor reached in the
@@ -43,6 +44,7 @@ from benchmarks.timing import (
     median_ratio,
 )
 from espnet_blankskip.acceleration import accelerate
+from espnet_blankskip.encoders.depthwise_subsampling import DEPTHWISE
 from espnet_blankskip.export.graph import Graph
 from espnet_blankskip.export.model import build_model
 from espnet_blankskip.export.modules import affine
@@ -71,6 +73,12 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--heads", type=int, help="default: width / 64")
     parser.add_argument("--gate", type=int, default=6)
+    parser.add_argument(
+        "--input-layer",
+        choices=("conv2d", "conv2d8", *DEPTHWISE),
+        default="conv2d",
+        help="of the exported model; ESPnet's keeps conv2d (conv2d)",
+    )
     parser.add_argument("--vocabulary", type=int, default=5000)
     parser.add_argument("--conv-context", choices=CONV_CONTEXTS, default="stale")
     parser.add_argument("--attn-context", choices=("kept", "all"), default="kept")
@@ -98,8 +106,9 @@ def main(argv) -> int:
         print(f"not timed: {e}")
         return 1
     about = (
-        f"{environment()}, cpu; {args.layers} x {args.width}, gate after {args.gate}, "
-        f"vocabulary {args.vocabulary}, conv_context {args.conv_context}, attn_context "
+        f"{environment()}, cpu; {args.layers} x {args.width}, input_layer "
+        f"{args.input_layer} against conv2d, gate after {args.gate}, vocabulary "
+        f"{args.vocabulary}, conv_context {args.conv_context}, attn_context "
         f"{args.attn_context}; CPU time of the process, median of {args.repeats} rounds"
     )
     publish("exported", rows, COLUMNS, about, argv, args.save)
@@ -119,6 +128,7 @@ def measure(args) -> List[Dict[str, str]]:
     gated = conformer(
         *shape,
         args.gate,
+        input_layer=args.input_layer,
         spike_extension=0,
         conv_context=args.conv_context,
         attn_context=args.attn_context,
@@ -141,12 +151,18 @@ def measure(args) -> List[Dict[str, str]]:
         for seconds in args.seconds:
             feats, lens = utterances([seconds])
             times, kept = time_ways(args, stock, gated, head, ways, feats, lens)
+            frames = int(gated.encode_frames(feats, lens, head).lens)
+            state = GreedyModel(gated, head).state_dict()
+            # the table of positions is computed when the file is loaded
+            cost = encoder_cost(state, args.input_layer, frames)
+            cost = dataclasses.replace(cost, table=0.0)
             for (way, keep), spent in times.items():
                 if way != "stock":
                     row = dict(audio=f"{seconds:g} s", kept=f"{kept[way, keep]:.0%}")
-                    rows.append(
-                        {**row, **speeds(args, stock, way, keep, lens, times, spent)}
-                    )
+                    needed = cost.skipping(args.gate, keep, True)
+                    before = times["stock", None]
+                    row |= speeds(args.width, way, needed, before, spent)
+                    rows.append(row)
     return rows
 
 
@@ -187,7 +203,7 @@ def time_ways(args, stock, gated, head, ways, feats, lens):
     blank = gated.encode_frames(feats, lens, head).blank_logp.flatten()
     for way, run in ways.items():
         for keep in args.keep:
-            threshold = 2.0 if keep >= 1 else float(blank.quantile(keep).exp())
+            threshold = 2.0 if keep >= 1 else math.exp(between(blank, keep))
             settings = dict(
                 log_threshold=np.array(math.log(threshold), np.float32),
                 spike_extension=np.array(0),
@@ -198,6 +214,12 @@ def time_ways(args, stock, gated, head, ways, feats, lens):
             depth = runs[way, keep]().depth
             kept[way, keep] = (depth == args.layers).mean()
     return interleaved(runs, args.repeats, clock("cpu", 1)), kept
+
+
+def between(values: torch.Tensor, share: float) -> float:
+    """A number that this share of the values is below, halfway between two of them."""
+    steps = len(values) - 1
+    return float(values.quantile((math.floor(share * steps) + 0.5) / steps))
 
 
 def check(way: str, got, encoded, head) -> None:
@@ -218,16 +240,17 @@ def check(way: str, got, encoded, head) -> None:
     print(f"{way}: same frames, log-probabilities within {error:.0e}", flush=True)
 
 
-def speeds(args, stock, way, keep, lens, times, spent) -> Dict[str, str]:
-    """Cells of one row."""
+def speeds(width: int, way: str, needed: float, before, spent) -> Dict[str, str]:
+    """Cells of one row.
+
+    Args:
+        width: of the model.
+        way: "ENGINE-PRECISION".
+        needed: multiply-adds.
+        before, spent: seconds of every round, by ESPnet's encoder and by this way.
+    """
     engine, precision = way.split("-")
-    before = times["stock", None]
-    frames = ((int(lens[0]) - 1) // 2 - 1) // 2
-    # the table of positions is computed when the file is loaded
-    cost = encoder_cost(stock.state_dict(), "conv2d", frames)
-    cost = dataclasses.replace(cost, table=0.0)
-    needed = cost.skipping(args.gate, keep, True)
-    limit = statistics.median(before) * product_rate(args.width, precision) / needed
+    limit = statistics.median(before) * product_rate(width, precision) / needed
     ratio = median_ratio(before, spent)
     return {
         "engine": engine,
