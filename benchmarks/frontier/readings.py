@@ -20,7 +20,7 @@ from benchmarks.frontier.training import WEIGHTS
 from espnet_blankskip.checkpoint.loading import load_asr_model
 from espnet_blankskip.gate_options import GateOptions
 
-THRESHOLDS = (0.9, 0.95, 0.98, 0.99, 0.999)
+THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.999)
 LATEST_GATE = 6
 #: Utterances that are encoded together.
 BATCH = 48

@@ -17,7 +17,13 @@ from benchmarks.frontier.rows import BASE, ROWS, configuration
 from espnet_blankskip.checkpoint.loading import read_train_config
 from espnet_blankskip.checkpoint.model_building import build_asr_model
 
-TINY = {"output_size": 8, "attention_heads": 2, "linear_units": 8, "num_blocks": 4}
+TINY = dict(
+    output_size=8,
+    attention_heads=2,
+    linear_units=8,
+    num_blocks=4,
+    interctc_layer_idx=[3],
+)
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
