@@ -6,6 +6,7 @@ same width. Speed is measured elsewhere (``python -m benchmarks front``, ``encod
 """
 
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -131,34 +132,30 @@ def difference(one: Line, other: Line) -> Tuple[float, float, float]:
     return 100.0 * float(apart.sum() / words.sum()), float(low), float(high)
 
 
-def draw(table: Sequence[Line], picked: Sequence[Line], path: Path) -> None:
-    """Draw error rate against arithmetic, each line a point; some have names."""
+def draw(table: Sequence[Line], path: Path) -> None:
+    """Draw error rate against arithmetic: a colour a model, a shape a way to ask it."""
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
     tidy(axes)
-    styles = {"dense": ("o", GREEN), "layer": ("v", ORANGE), "skipping": ("s", BLUE)}
-    for way, (marker, colour) in styles.items():
-        points = [x for x in table if x.way.startswith(way)]
-        axes.plot(
-            [x.cheaper for x in points],
-            [x.wer for x in points],
-            marker,
-            color=colour,
-            markersize=6,
-            label={"layer": "stopping at a layer"}.get(way, way),
-        )
-    for line in table:
-        if line.way == "skipping" and line not in picked:
-            continue
-        axes.annotate(
-            _name(line),
-            (line.cheaper, line.wer),
-            xytext=(6, 4),
-            textcoords="offset points",
-            fontsize=7,
-            color=INK,
-        )
-    axes.legend(frameon=False)
+    shapes = {"dense": "o", "layer": "v", "skipping": "s"}
+    rows = list(dict.fromkeys(line.row for line in table))
+    for row, colour in zip(rows, cycle((BLUE, ORANGE, GREEN, INK))):
+        axes.plot([], [], "o", color=colour, label=row)
+        for line in table:
+            if line.row != row:
+                continue
+            axes.plot(line.cheaper, line.wer, shapes[line.way.split()[0]], color=colour)
+            skips = line.way == "skipping"
+            gates = line.gate.split(":")[0]
+            axes.annotate(
+                f"{gates}: {100 * line.kept[-1]:.0f} %" if skips else line.way,
+                (line.cheaper, line.wer),
+                xytext=(5, -10 if rows.index(row) % 2 else 5),
+                textcoords="offset points",
+                fontsize=7,
+                color=colour,
+            )
+    axes.legend(frameon=False, title="square: skipping (gate: kept)")
     axes.set_xlabel("times less arithmetic than ESPnet's encoder")
     axes.set_ylabel("word error rate [%]")
     axes.grid(**STYLE_GRID)
@@ -266,5 +263,5 @@ def write(
         raise ValueError(f"{folder}: no row of {corpus} has been read yet")
     picked = chosen(table, lines(folder, corpus, "dev"), BUDGET)
     if picture:
-        draw(table, picked, picture)
+        draw(table, picture)
     return "\n".join([*markdown(table), "", *differences(table, picked)]) + "\n"
