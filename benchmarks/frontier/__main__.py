@@ -107,11 +107,12 @@ def run_train(args) -> int:
             row, seed = waiting.pop(0)
             running[_start(args, row, seed, deadline)] = f"{row}:{seed}"
         if waiting and time.time() >= deadline:
+            print("no time left for " + ", ".join(f"{r}:{s}" for r, s in waiting))
             waiting.clear()
         time.sleep(0.2)
         for job in [job for job in running if job.poll() is not None]:
             failed += job.returncode != 0
-            print(f"{running.pop(job)}: {'done' if not job.returncode else 'FAILED'}")
+            print(f"{running.pop(job)}: {'ended' if not job.returncode else 'FAILED'}")
     return 1 if failed else 0
 
 
@@ -143,7 +144,9 @@ def train_one(args, name: str, seed: int, deadline: float) -> int:
         args.dtype,
         deadline,
     )
-    if finished and not (folder / "readings.json").is_file():
+    if not finished:
+        print(f"{name}:{seed} stopped with a checkpoint: the time is over")
+    elif not (folder / "readings.json").is_file():
         for reading in read_all(folder, prepared, args.device)["test"]:
             print(
                 f"{name}:{seed} {reading.way} {reading.gate} {reading.kept} "

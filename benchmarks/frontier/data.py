@@ -105,7 +105,10 @@ def prepare(
             lens,
             utt_ids,
             said,
-            {size: _token_ids(model, said) for size, model in models.items()},
+            {
+                size: _token_ids(model, token_list(folder, size), said)
+                for size, model in models.items()
+            },
         )
         torch.save(vars(values), folder / f"{name}.pt")
 
@@ -170,9 +173,11 @@ def _subwords(texts, prefix: Path, size: int):
     return sentencepiece.SentencePieceProcessor(f"{prefix}.model")
 
 
-def _token_ids(model, texts) -> List[List[int]]:
-    """ESPnet's ids: those of sentencepiece without <s> and </s>, after <blank>."""
-    special = {model.piece_to_id(piece) for piece in ("<unk>", "<s>", "</s>")}
-    order = [n for n in range(len(model)) if n not in special]
-    ids = {piece: number for number, piece in enumerate(order, start=2)}
-    return [[ids.get(n, 1) for n in model.encode(text)] for text in texts]
+def _token_ids(model, tokens: List[str], texts: Sequence[str]) -> List[List[int]]:
+    """Places in ESPnet's token list of each text's pieces."""
+    places = {piece: number for number, piece in enumerate(tokens)}
+    unknown = places["<unk>"]
+    return [
+        [places.get(piece, unknown) for piece in model.encode(text, out_type=str)]
+        for text in texts
+    ]

@@ -18,7 +18,7 @@ import yaml
 from benchmarks.frontier import data
 from benchmarks.frontier.training import WEIGHTS
 from espnet_blankskip.checkpoint.loading import load_asr_model
-from espnet_blankskip.gate_options import GateOptions
+from espnet_blankskip.gate_options import CONV_CONTEXTS, GateOptions
 
 THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.999)
 LATEST_GATE = 6
@@ -74,7 +74,7 @@ class Reader:
         file.write_text(yaml.safe_dump(as_read), encoding="utf-8")
         self.model = load_asr_model(file, folder / WEIGHTS, device)[0]
         self.model.frontend = None
-        self.trained = getattr(self.model.encoder, "gate_options", GateOptions())
+        self.conv_context = self.model.encoder.gate_options.conv_context
 
     @torch.inference_mode()
     def read(self, corpus: data.FeatureSet, gate: GateOptions) -> List[Reading]:
@@ -182,7 +182,7 @@ def _gate_lists(reader: Reader) -> List[Sequence[int]]:
 
 def _settings(reader: Reader) -> Iterator[GateOptions]:
     """Settings to sweep."""
-    context = reader.trained.conv_context
+    context = reader.conv_context
     for gates in _gate_lists(reader):
         grid = product(THRESHOLDS, (0, 1), ("kept", "all"))
         for threshold, extension, attention in grid:
@@ -191,8 +191,9 @@ def _settings(reader: Reader) -> Iterator[GateOptions]:
             )
         yield GateOptions(gates, 0.95, 2, context, "kept", "skipping")
         yield GateOptions(gates, 0.95, 2, context, "all", "skipping")
-        for other in {"stale", "zero", "packed"} - {context}:
-            yield GateOptions(gates, 0.95, 1, other, "kept", "skipping")
+        for other in CONV_CONTEXTS:
+            if other != context:
+                yield GateOptions(gates, 0.95, 1, other, "kept", "skipping")
 
 
 def _for_the_test(
