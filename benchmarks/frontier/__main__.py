@@ -120,7 +120,10 @@ def run_table(args) -> int:
     """Print the table."""
     from benchmarks.frontier.table import write
 
-    print(write(args.folder, args.corpus, args.picture, args.part), end="")
+    try:
+        print(write(args.folder, args.corpus, args.picture, args.part), end="")
+    except ValueError as nothing_read:
+        sys.exit(str(nothing_read))
     return 0
 
 
@@ -160,6 +163,8 @@ def _wanted(names: List[str]) -> Iterator[Tuple[str, int]]:
     if names:
         for name in names:
             row, _, seed = name.partition(":")
+            if row not in ROWS:
+                sys.exit(f"no row {row}; there are: {', '.join(ROWS)}")
             yield row, int(seed or 1)
         return
     pairs = [(seed, name) for name, row in ROWS.items() for seed in row.seeds]

@@ -224,6 +224,19 @@ def test_the_table_and_its_picture_hold_what_was_read(tmp_path, capsys):
     assert picture.stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(
+    "command, message",
+    [
+        (["train", "by5-gate3"], "no row by5-gate3; there are: stock,"),
+        (["table", "an4"], "no row of an4 has been read yet"),
+    ],
+    ids=["row", "table"],
+)
+def test_what_is_not_there_is_named(command, message, tmp_path):
+    with pytest.raises(SystemExit, match=message):
+        main([*command, "--folder", str(tmp_path)])
+
+
 @pytest.mark.slow
 def test_killed_training_goes_on_in_a_new_process(prepared, tmp_path):
     (tmp_path / "an4").symlink_to(prepared)
