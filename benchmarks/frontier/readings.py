@@ -1,14 +1,14 @@
 """Everything that a trained model is asked to do, and what comes out.
 
-Gate settings are swept on the dev set; on the test set each model is read as it was
-trained, and at the settings that the dev set chose.
+Gate settings are swept on the dev set; on the test set each model is read at those that
+the dev set chose.
 """
 
 import json
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import jiwer
 import sentencepiece
@@ -155,7 +155,7 @@ def read_all(folder: Path, prepared: Path, device: str) -> Dict[str, List[Readin
         settings = list(_settings(reader))
         swept = [reader.read(dev, gate)[0] for gate in settings]
         found["dev"] += swept
-        for gate in _for_the_test(reader, settings, swept):
+        for gate in _for_the_test(settings, swept):
             found["test"] += reader.read(test, gate)
     write(found, folder / "readings.json")
     return found
@@ -173,7 +173,7 @@ def load(file: Path) -> Dict[str, List[Reading]]:
     return {name: [Reading(**r) for r in found] for name, found in values.items()}
 
 
-def _gate_lists(reader: Reader) -> List[Sequence[int]]:
+def _gates(reader: Reader) -> List[Sequence[int]]:
     """Lists of gates to read a model with: as trained, else one by one."""
     if len(reader.trained_gates) == 2:
         return [reader.trained_gates]
@@ -183,7 +183,7 @@ def _gate_lists(reader: Reader) -> List[Sequence[int]]:
 def _settings(reader: Reader) -> Iterator[GateOptions]:
     """Settings to sweep."""
     context = reader.conv_context
-    for gates in _gate_lists(reader):
+    for gates in _gates(reader):
         grid = product(THRESHOLDS, (0, 1), ("kept", "all"))
         for threshold, extension, attention in grid:
             yield GateOptions(
@@ -197,23 +197,36 @@ def _settings(reader: Reader) -> Iterator[GateOptions]:
 
 
 def _for_the_test(
-    reader: Reader, settings: Sequence[GateOptions], swept: Sequence[Reading]
+    settings: Sequence[GateOptions], swept: Sequence[Reading]
 ) -> List[GateOptions]:
-    """As trained; and the best on the dev set for each budget of kept frames."""
-    chosen: Dict[GateOptions, None] = {}
-    for gates in _gate_lists(reader):
-        own = [
-            (s, r)
-            for s, r in zip(settings, swept)
-            if list(s.gate_layers) == list(gates)
-        ]
-        as_trained = replace(own[0][0], blank_threshold=0.95, spike_extension=1)
-        chosen[replace(as_trained, attn_context="kept")] = None
+    """The best on the dev set for each budget of kept frames."""
+    settings_of = {json.dumps(r.gate): s for s, r in zip(settings, swept)}
+    wanted: Dict[GateOptions, None] = {}
+    for gates in gate_lists(swept):
         for budget in BUDGETS:
-            fitting = [(r.wer, s) for s, r in own if 100 * r.kept[-1] <= budget]
-            if fitting:
-                chosen[min(fitting, key=lambda pair: pair[0])[1]] = None
-    return list(chosen)
+            best = chosen(swept, gates, budget)
+            if best:
+                wanted[settings_of[json.dumps(best.gate)]] = None
+    return list(wanted)
+
+
+def gate_lists(swept: Sequence[Reading]) -> List[List[int]]:
+    """The lists of gates that were swept."""
+    found = {tuple(reading.gate["gate_layers"]): None for reading in swept}
+    return [list(gates) for gates in found]
+
+
+def chosen(
+    swept: Sequence[Reading], gates: Sequence[int], budget: float
+) -> Optional[Reading]:
+    """The best reading with these gates that keeps at most so many percent, if any."""
+    fitting = [
+        reading
+        for reading in swept
+        if reading.gate["gate_layers"] == list(gates)
+        and 100 * reading.kept[-1] <= budget
+    ]
+    return min(fitting, key=lambda reading: reading.wer, default=None)
 
 
 def _padded(corpus: data.FeatureSet, group: Sequence[int]):

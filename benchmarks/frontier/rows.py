@@ -1,7 +1,8 @@
 """The models of the table, in the order in which they are trained, and their options.
 
 A model is the base configuration with a few options changed. Keys are dotted names of
-ESPnet's YAML; None removes one.
+ESPnet's YAML; None removes one. Rows that differ only in how they learn to skip share
+their first steps, in which none of them does: they branch off the row `trunk`.
 """
 
 from dataclasses import dataclass, field
@@ -34,67 +35,76 @@ BASE: Dict[str, Any] = dict(
         output_size=144,
         attention_heads=4,
         linear_units=576,
-        num_blocks=12,
+        num_blocks=8,
         dropout_rate=0.1,
         positional_dropout_rate=0.0,
         attention_dropout_rate=0.0,
-        input_layer="dw_conv2d",
+        input_layer="dw_conv2d8",
+        subsampling_channels=64,  # 144 take a third of a training step on a CPU
         macaron_style=True,
         rel_pos_type="latest",
         pos_enc_layer_type="rel_pos",
         selfattention_layer_type="rel_selfattn",
         use_cnn_module=True,
         cnn_module_kernel=15,
-        interctc_layer_idx=[3, 6, 9],  # one alone leaves the layers above it untaught
-        gate_layers=[3],
+        interctc_layer_idx=[2, 4, 6],  # one alone leaves the layers above it untaught
+        gate_layers=[2],
         blank_threshold=0.95,
-        spike_extension=1,
-        train_skip=0.5,
+        spike_extension=0,
+        attn_context="all",
+        train_skip=False,
     ),
     model="blankskip",
     model_conf=dict(
         ctc_weight=1.0,
         interctc_weight=0.5,
         factorized_ctc=True,
-        kd_weight=0.1,
-        consistency_weight=0.2,
+        kd_weight=0.0,
+        consistency_weight=0.0,
     ),
 )
 
 #: An encoder of ESPnet's in place of ours, without intermediate CTC.
 _STOCK = {
     "encoder": "conformer",
+    "encoder_conf.input_layer": "conv2d",
+    "encoder_conf.num_blocks": 12,
     "encoder_conf.interctc_layer_idx": [],
+    "encoder_conf.subsampling_channels": None,
     "encoder_conf.gate_layers": None,
     "encoder_conf.blank_threshold": None,
     "encoder_conf.spike_extension": None,
+    "encoder_conf.attn_context": None,
     "encoder_conf.train_skip": None,
     "model_conf.interctc_weight": 0.0,
     "model_conf.factorized_ctc": False,
-    "model_conf.kd_weight": 0.0,
 }
-#: Our encoder, which never skips in training; its intermediate CTC stays, since without
-#: one a deep encoder takes many times as long to begin to learn.
-_DENSE = {"encoder_conf.train_skip": False, "model_conf.kd_weight": 0.0}
+_AN4 = {
+    "encoder_conf.output_size": 96,
+    "encoder_conf.linear_units": 384,
+    "encoder_conf.subsampling_channels": 48,
+    "encoder_conf.num_blocks": 6,
+    "encoder_conf.interctc_layer_idx": [2, 4],
+    "specaug_conf.freq_mask_width_range": [0, 16],
+    "specaug_conf.num_time_mask": 2,
+}
 
 
-def gate(*layers: int) -> Dict[str, Any]:
-    """Options of gates after these layers, each taught by an intermediate CTC."""
+def skipping(*layers: int) -> Dict[str, Any]:
+    """Options of a model that is trained to skip after these layers."""
     return {
         "encoder_conf.gate_layers": list(layers),
-        "encoder_conf.interctc_layer_idx": sorted({*layers, 6, 9}),
+        "encoder_conf.train_skip": 0.5,  # of the batches: the dense pass stays good too
     }
 
 
-def depth(layers: int) -> Dict[str, Any]:
-    """Options of an encoder of that many layers that is never skipped in training."""
-    interctc = [n for n in BASE["encoder_conf"]["interctc_layer_idx"] if n < layers]
-    changes = {**_DENSE, "encoder_conf.num_blocks": layers}
-    changes["encoder_conf.interctc_layer_idx"] = interctc
-    if not interctc:
-        changes["encoder_conf.gate_layers"] = []
-        changes["model_conf.interctc_weight"] = 0.0
-    return changes
+def depth(layers: int, *interctc: int) -> Dict[str, Any]:
+    """Options of an encoder of that many layers with intermediate CTC at some."""
+    return {
+        "encoder_conf.num_blocks": layers,
+        "encoder_conf.interctc_layer_idx": list(interctc),
+        "encoder_conf.gate_layers": list(interctc[:1]),
+    }
 
 
 @dataclass(frozen=True)
@@ -107,8 +117,9 @@ class Row:
         seeds: how often it is trained.
         corpus: "librispeech" or "an4".
         vocabulary: number of subwords.
+        trunk: the row whose first steps it shares, or "".
         length: of the training, in those of the others.
-        random_gates: lists of gates, of which each training batch draws one.
+        drawn: gate options, of which each training batch draws one.
     """
 
     what: str
@@ -116,119 +127,137 @@ class Row:
     seeds: Tuple[int, ...] = (1,)
     corpus: str = "librispeech"
     vocabulary: int = 500
+    trunk: str = ""
     length: float = 1.0
-    random_gates: Tuple[Tuple[int, ...], ...] = ()
+    drawn: Tuple[Dict[str, Any], ...] = ()
 
 
-_BY_8 = {"encoder_conf.input_layer": "dw_conv2d8"}
-_INTERCTC = {
-    **_STOCK,
-    "encoder_conf.interctc_layer_idx": [3, 6, 9],
-    "model_conf.interctc_weight": 0.5,
-}
-_AN4 = {
-    **_BY_8,
-    "encoder_conf.output_size": 96,
-    "encoder_conf.linear_units": 384,
-    "model_conf.consistency_weight": 0.0,
-    "specaug_conf.freq_mask_width_range": [0, 16],
-    "specaug_conf.num_time_mask": 2,
-}
+_KD = {"model_conf.kd_weight": 0.1}
+_THRESHOLDS = tuple(dict(blank_threshold=p) for p in (0.5, 0.7, 0.9, 0.95))
+
+
+def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
+    return Row(what, {**_AN4, **changes}, (1, 2, 3), "an4", 80, trunk, **options)
+
 
 ROWS: Dict[str, Row] = {
-    # ESPnet's own encoder
-    "stock": Row(
-        "stock conformer, conv2d",
-        {**_STOCK, "encoder_conf.input_layer": "conv2d"},
+    "dense": Row("8 layers, never skipped"),
+    "gate2": Row("skipping after layer 2", skipping(2), trunk="dense"),
+    "layers5": Row("5 layers, trained as such", depth(5, 2, 4)),
+    "gate2-kd": Row(
+        "skipping after layer 2, distillation",
+        {**skipping(2), **_KD},
+        trunk="dense",
     ),
-    "stock-interctc": Row(
-        "stock conformer, conv2d, interCTC at 3, 6, 9",
-        {**_INTERCTC, "encoder_conf.input_layer": "conv2d"},
+    "gate4": Row("skipping after layer 4", skipping(4), trunk="dense"),
+    "gates2,4": Row("skipping after layers 2 and 4", skipping(2, 4), trunk="dense"),
+    "gate2-kd-kept": Row(
+        "skipping after layer 2, distillation of kept frames",
+        {**skipping(2), **_KD, "model_conf.kd_frames": "kept"},
+        trunk="dense",
     ),
-    # by 4
-    "by4-gate3": Row("skipping after layer 3", seeds=(1, 2, 3)),
-    "by4-layers6": Row("6 layers, trained as such", depth(6), seeds=(1, 2, 3)),
-    "by4-dense": Row("12 layers, never skipped", depth(12)),
-    "by4-gate4": Row("skipping after layer 4", gate(4)),
-    "by4-gate2": Row("skipping after layer 2", gate(2)),
-    # by 8
-    "by8-gate3": Row("skipping after layer 3", _BY_8, seeds=(1, 2)),
-    "by8-dense": Row("12 layers, never skipped", {**depth(12), **_BY_8}),
-    "by8-layers7": Row("7 layers, trained as such", {**depth(7), **_BY_8}),
-    "by8-layers3": Row(
-        "3 layers, trained as such",
-        {**depth(3), **_BY_8},
+    "gate2-kd-symmetric": Row(
+        "skipping after layer 2, distillation of symmetric frames",
+        {**skipping(2), **_KD, "model_conf.kd_frames": "symmetric"},
+        trunk="dense",
     ),
-    "by8-plain": Row(
-        "skipping after layer 3, plain head, no distillation",
-        {"model_conf.factorized_ctc": False, "model_conf.kd_weight": 0.0, **_BY_8},
+    "gate2-random": Row(
+        "skipping after a layer drawn per batch: 2, 4 or both",
+        skipping(2),
+        trunk="dense",
+        drawn=tuple(dict(gate_layers=gates) for gates in ([2], [4], [2, 4])),
     ),
-    "by8-factorized": Row(
-        "skipping after layer 3, factorized head, no distillation",
-        {"model_conf.kd_weight": 0.0, **_BY_8},
+    "gate2-always": Row(
+        "skipping after layer 2 in every batch",
+        {**skipping(2), "encoder_conf.train_skip": True},
+        trunk="dense",
     ),
-    "by8-kd-symmetric": Row(
-        "skipping after layer 3, distillation of symmetric frames",
-        {"model_conf.kd_frames": "symmetric", **_BY_8},
+    "gate2-extension1": Row(
+        "skipping after layer 2, trained with extension 1",
+        {**skipping(2), "encoder_conf.spike_extension": 1},
+        trunk="dense",
     ),
-    "by8-kd-kept": Row(
-        "skipping after layer 3, distillation of kept frames",
-        {"model_conf.kd_frames": "kept", **_BY_8},
+    "gate2-kept": Row(
+        "skipping after layer 2, trained with attention to kept frames",
+        {**skipping(2), "encoder_conf.attn_context": "kept"},
+        trunk="dense",
     ),
-    "by8-gate2": Row("skipping after layer 2", {**gate(2), **_BY_8}),
-    "by8-gate4": Row("skipping after layer 4", {**gate(4), **_BY_8}),
-    "by8-gate6": Row("skipping after layer 6", {**gate(6), **_BY_8}),
-    "by8-gates3,6": Row("skipping after layers 3 and 6", {**gate(3, 6), **_BY_8}),
-    "by8-random": Row(
-        "skipping after a layer drawn per batch: 2, 3, 4, 6 or 2 and 6",
-        {**gate(2, 3, 4, 6), **_BY_8},
-        random_gates=((2,), (3,), (4,), (6,), (2, 6)),
+    "gate2-zero": Row(
+        "skipping after layer 2, zeros in the convolution",
+        {**skipping(2), "encoder_conf.conv_context": "zero"},
+        trunk="dense",
     ),
-    "by8-zero": Row(
-        "skipping after layer 3, zeros in the convolution",
-        {"encoder_conf.conv_context": "zero", **_BY_8},
+    "gate2-packed": Row(
+        "skipping after layer 2, packed neighbours in the convolution",
+        {**skipping(2), "encoder_conf.conv_context": "packed"},
+        trunk="dense",
     ),
-    "by8-packed": Row(
-        "skipping after layer 3, packed neighbours in the convolution",
-        {"encoder_conf.conv_context": "packed", **_BY_8},
+    "plain": Row(
+        "skipping after layer 2, plain head",
+        {**skipping(2), "model_conf.factorized_ctc": False},
     ),
-    "by8-always": Row(
-        "skipping after layer 3 in every batch",
-        {"encoder_conf.train_skip": True, **_BY_8},
+    "consistency": Row(
+        "skipping after layer 2, consistency, half the steps",
+        {**skipping(2), "model_conf.consistency_weight": 0.2},
+        length=0.5,
     ),
-    "by8-extension0": Row(
-        "skipping after layer 3, trained without extension",
-        {"encoder_conf.spike_extension": 0, **_BY_8},
+    "layers2": Row("2 layers, trained as such", depth(2)),
+    "layers12": Row("12 layers, never skipped", depth(12, 3, 6, 9)),
+    "by4": Row(
+        "8 layers, never skipped, dw_conv2d",
+        {"encoder_conf.input_layer": "dw_conv2d"},
     ),
-    "by8-no-consistency": Row(
-        "skipping after layer 3, no consistency, twice the steps",
+    "by4-gate2": Row(
+        "skipping after layer 2, dw_conv2d",
+        {**skipping(2), "encoder_conf.input_layer": "dw_conv2d"},
+        trunk="by4",
+    ),
+    "conv2d8": Row(
+        "8 layers, never skipped, conv2d8",
         {
-            "model_conf.consistency_weight": 0.0,
-            "specaug_conf.num_time_mask": 4,
-            **_BY_8,
+            "encoder_conf.input_layer": "conv2d8",
+            "encoder_conf.subsampling_channels": None,
         },
-        length=2.0,
     ),
-    "by8-bpe1000": Row("skipping after layer 3, BPE 1000", _BY_8, vocabulary=1000),
-    "by8-stock": Row(
-        "stock conformer, conv2d8",
-        {**_STOCK, "encoder_conf.input_layer": "conv2d8"},
+    "stock": Row("stock conformer, 12 layers, conv2d", _STOCK),
+    "stock-interctc": Row(
+        "stock conformer, 12 layers, conv2d, interCTC at 3, 6, 9",
+        {
+            **_STOCK,
+            "encoder_conf.interctc_layer_idx": [3, 6, 9],
+            "model_conf.interctc_weight": 0.5,
+        },
     ),
     # AN4, at what two cores can train in half an hour
-    "an4-gate3": Row("skipping after layer 3", _AN4, (1, 2), "an4", 80),
-    "an4-dense": Row(
-        "12 layers, never skipped",
-        {**_AN4, **depth(12)},
-        (1, 2),
-        "an4",
-        80,
+    "an4-dense": _an4("6 layers, never skipped", {}),
+    "an4-gate2": _an4("skipping after layer 2", skipping(2), "an4-dense"),
+    "an4-layers4": _an4("4 layers, trained as such", depth(4, 2)),
+    "an4-gate2-kd": _an4(
+        "skipping after layer 2, distillation", {**skipping(2), **_KD}, "an4-dense"
     ),
-    "an4-layers6": Row(
-        "6 layers, trained as such",
-        {**_AN4, **depth(6)},
-        (1, 2),
-        "an4",
-        80,
+    "an4-layers12": _an4("12 layers, never skipped", depth(12, 3, 6, 9)),
+    "an4-consistency": _an4(
+        "6 layers, consistency, half the steps",
+        {"model_conf.consistency_weight": 0.2},
+        length=0.5,
+    ),
+    "an4-gate2-thresholds": _an4(
+        "skipping after layer 2, a threshold drawn per batch",
+        skipping(2),
+        "an4-dense",
+        drawn=_THRESHOLDS,
+    ),
+    "an4-gate2-always": _an4(
+        "skipping after layer 2 in every batch, a threshold drawn per batch",
+        {**skipping(2), "encoder_conf.train_skip": True},
+        "an4-dense",
+        drawn=_THRESHOLDS,
+    ),
+    "an4-gate2-thresholds-kd": _an4(
+        "skipping after layer 2, a threshold drawn per batch, distillation",
+        {**skipping(2), **_KD},
+        "an4-dense",
+        drawn=_THRESHOLDS,
     ),
 }
 

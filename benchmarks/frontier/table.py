@@ -5,7 +5,7 @@ of audio, against the stock conformer of ESPnet with conv2d and twelve layers of
 same width. Speed is measured elsewhere (``python -m benchmarks front``, ``encoder``).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
@@ -13,7 +13,8 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from benchmarks.frontier.readings import Reading, load
+from benchmarks.frontier.early_exit import GOING_ON, early_exits
+from benchmarks.frontier.readings import BUDGETS, Reading, chosen, gate_lists, load
 from benchmarks.frontier.rows import ROWS, configuration
 from espnet_blankskip.encoders import BlankSkipConformerEncoder
 from espnet_blankskip.pictures.style import (
@@ -30,8 +31,8 @@ from espnet_blankskip.zoo.cost import EncoderCost, encoder_cost
 
 SECONDS = 10
 RESAMPLES = 10_000
-#: Share of frames that may be kept where skipping is compared with what does not skip.
-BUDGET = 0.4
+#: Percent of the frames that may be kept where skipping is compared with other ways.
+BUDGET = 40
 
 
 @dataclass
@@ -40,7 +41,9 @@ class Line:
 
     Attributes:
         row: Name in `ROWS`.
-        way, gate: See `Reading`.
+        way: See `Reading`; skipping with the most frames in percent that the dev set
+            was to keep, if it chose the settings.
+        gate: Its settings in words, of all seeds.
         wers: Word error rate of each seed in percent.
         kept: Mean share of frames after each gate.
         cheaper: Multiply-adds of the stock encoder over those of this one.
@@ -69,30 +72,47 @@ def lines(folder: Path, corpus: str, part: str = "test") -> List[Line]:
         corpus: Name in the rows.
         part: "dev" or "test".
     """
-    found: Dict[Tuple[str, str, str], Dict[int, Reading]] = {}
+    found: Dict[Tuple[str, str], Dict[int, Reading]] = {}
     for name, row in ROWS.items():
-        if row.corpus != corpus:
-            continue
-        for seed in row.seeds:
+        for seed in row.seeds if row.corpus == corpus else ():
             file = folder / f"{name}.{seed}" / "readings.json"
-            for reading in load(file)[part] if file.is_file() else ():
-                key = (name, reading.way, _in_words(reading.gate))
-                found.setdefault(key, {})[seed] = reading
-    result = []
-    for (name, way, gate), readings in found.items():
+            for way, reading in _ways(load(file), part) if file.is_file() else ():
+                found.setdefault((name, way), {})[seed] = reading
+    result: List[Line] = []
+    for (name, way), readings in found.items():
+        if result and result[-1].readings == readings:
+            continue  # a larger budget changes nothing
         kept = np.mean([r.kept for r in readings.values()], axis=0).tolist()
+        cheaper = [_stock_cost(name) / _cost(name, r) for r in readings.values()]
         result.append(
             Line(
                 name,
                 way,
-                gate,
+                "; ".join(sorted({_in_words(r.gate) for r in readings.values()})),
                 [r.wer for r in readings.values()],
                 kept,
-                _stock_cost(name) / _cost(name, next(iter(readings.values())), kept),
+                float(np.mean(cheaper)),
                 readings,
             )
         )
     return result
+
+
+def _ways(found: Dict[str, List[Reading]], part: str) -> Iterator[Tuple[str, Reading]]:
+    """What was read of a set, with the way in words; settings as dev chose them."""
+    by_gate = {_in_words(r.gate): r for r in found[part]}
+    for reading in found[part]:
+        if reading.way != "skipping":
+            yield reading.way, reading
+    for reading, share in zip(early_exits(found, part), cycle(GOING_ON)):
+        yield f"{reading.way}, {share} % go on", reading
+    swept = [reading for reading in found["dev"] if reading.way == "skipping"]
+    for gates in gate_lists(swept):
+        where = ",".join(map(str, gates))
+        for budget in BUDGETS:
+            best = chosen(swept, gates, budget)
+            if best:
+                yield f"skipping at {where}, {budget} %", by_gate[_in_words(best.gate)]
 
 
 def markdown(table: Sequence[Line]) -> Iterator[str]:
@@ -137,7 +157,7 @@ def draw(table: Sequence[Line], path: Path) -> None:
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
     tidy(axes)
-    shapes = {"dense": "o", "layer": "v", "skipping": "s"}
+    shapes = {"dense": "o", "layer": "v", "skipping": "s", "early": "^"}
     rows = list(dict.fromkeys(line.row for line in table))
     for row, colour in zip(rows, cycle((BLUE, ORANGE, GREEN, INK))):
         axes.plot([], [], "o", color=colour, label=row)
@@ -163,33 +183,20 @@ def draw(table: Sequence[Line], path: Path) -> None:
     save_png(figure, path)
 
 
-def chosen(table: Sequence[Line], dev: Sequence[Line], budget: float) -> List[Line]:
-    """The skipping line of each row whose setting the dev set chooses.
+def differences(table: Sequence[Line]) -> Iterator[str]:
+    """Lines of text: skipping at BUDGET against all that does not skip.
 
-    Args:
-        table: Lines of the test set.
-        dev: Lines of the dev set.
-        budget: Largest share of frames kept after the last gate.
+    That is: the model's own other ways, the dense pass of its trunk, and models that
+    were trained to be shallow.
     """
-    best: Dict[str, Line] = {}
-    for line in dev:
-        if line.way != "skipping" or line.kept[-1] > budget:
-            continue
-        if line.row not in best or line.wer < best[line.row].wer:
-            best[line.row] = line
-    settings = {(line.row, line.gate) for line in best.values()}
-    return [line for line in table if (line.row, line.gate) in settings]
-
-
-def differences(table: Sequence[Line], picked: Sequence[Line]) -> Iterator[str]:
-    """Lines of text: what was picked against all that does not skip."""
     yield "| skipping | against | difference in WER | 95 % interval |"
     yield "|---|---|---|---|"
-    for line in picked:
+    for line in _within(table, BUDGET):
         for other in table:
-            own_exit = other.way.startswith("layer") and other.row == line.row
+            own = other.row == line.row and not other.way.startswith("skipping")
+            rival = other.way == "dense" and not ROWS[other.row].trunk
             shared = line.readings.keys() & other.readings.keys()
-            if not shared or not (other.way == "dense" or own_exit):
+            if not shared or not (own or rival):
                 continue
             apart, low, high = difference(line, other)
             yield (
@@ -198,10 +205,19 @@ def differences(table: Sequence[Line], picked: Sequence[Line]) -> Iterator[str]:
             )
 
 
+def _within(table: Sequence[Line], budget: float) -> List[Line]:
+    """For each model and list of gates the line that keeps most within a budget."""
+    found: Dict[Tuple[str, str], Line] = {}
+    for line in table:
+        way, _, most = line.way.rstrip(" %").partition(", ")
+        if way.startswith("skipping") and float(most) <= budget:
+            found[line.row, way] = line
+    return list(found.values())
+
+
 def _name(line: Line) -> str:
     """A line of the table in a few words."""
-    text = f"{line.row}, {line.way}"
-    return text + (f" {100 * line.kept[-1]:.0f} %" if line.kept else "")
+    return f"{line.row}, {line.way}"
 
 
 def _in_words(gate: Dict) -> str:
@@ -215,8 +231,13 @@ def _in_words(gate: Dict) -> str:
     )
 
 
-def _cost(name: str, reading: Reading, kept: Sequence[float]) -> float:
+def _cost(name: str, reading: Reading) -> float:
     """Multiply-adds of a row's encoder, asked in one way."""
+    if reading.way.startswith("early exit at "):
+        stopped = replace(reading, way=reading.way.split(" at ")[1])
+        dense = replace(reading, way="dense")
+        share = reading.kept[0]
+        return (1 - share) * _cost(name, stopped) + share * _cost(name, dense)
     config = configuration(ROWS[name])
     cost = _encoder_cost(name)
     layers = cost.layers
@@ -227,7 +248,7 @@ def _cost(name: str, reading: Reading, kept: Sequence[float]) -> float:
     for number in range(1, layers + 1):
         total += cost.layer(running)
         if number in gates:
-            running = kept[list(gates).index(number)]
+            running = reading.kept[list(gates).index(number)]
     total += running * cost.frames * cost.head
     if gates and not config["model_conf"]["factorized_ctc"]:
         total += cost.frames * cost.head
@@ -236,7 +257,8 @@ def _cost(name: str, reading: Reading, kept: Sequence[float]) -> float:
 
 def _stock_cost(name: str) -> float:
     """Multiply-adds of ESPnet's encoder of a row's width: conv2d, twelve layers."""
-    return _encoder_cost(name, input_layer="conv2d", num_blocks=12).dense()
+    changes = dict(input_layer="conv2d", subsampling_channels=None, num_blocks=12)
+    return _encoder_cost(name, **changes).dense()
 
 
 def _encoder_cost(name: str, **changes) -> EncoderCost:
@@ -261,7 +283,6 @@ def write(
     table = lines(folder, corpus, part)
     if not table:
         raise ValueError(f"{folder}: no row of {corpus} has been read yet")
-    picked = chosen(table, lines(folder, corpus, "dev"), BUDGET)
     if picture:
         draw(table, picture)
-    return "\n".join([*markdown(table), "", *differences(table, picked)]) + "\n"
+    return "\n".join([*markdown(table), "", *differences(table)]) + "\n"

@@ -22,8 +22,9 @@ from espnet_blankskip.upstream import RelPositionMultiHeadedAttention
 logger = logging.getLogger(__name__)
 WEIGHTS = "valid.loss.best.pth"  # an ESPnet name; here the last step is the best
 RESUME = "checkpoint.pth"
-WARM_UP = 0.1  # of the steps, for the learning rate
-SKIP_FROM = 0.3  # of the steps, for skipping and distillation
+SHARED = "shared.pth"  # a checkpoint that other rows go on from
+WARM_UP = 0.05  # of the steps, for the learning rate
+SKIP_FROM = 0.8  # of the steps: skipping and distillation begin, and the rate falls
 
 
 def write_config(row: Row, folder: Path, prepared: Path, seed: int, steps: int) -> None:
@@ -35,9 +36,9 @@ def write_config(row: Row, folder: Path, prepared: Path, seed: int, steps: int) 
         stats_file=str((prepared / "feats_stats.npz").resolve())
     )
     if config["encoder_conf"].get("train_skip"):
-        config["encoder_conf"]["skip_warmup_steps"] = int(SKIP_FROM * steps)
+        config["encoder_conf"]["skip_warmup_steps"] = branching(steps)
     if config["model_conf"]["kd_weight"]:
-        config["model_conf"]["kd_warmup_steps"] = int(SKIP_FROM * steps)
+        config["model_conf"]["kd_warmup_steps"] = branching(steps)
     config["seed"] = seed
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
@@ -62,8 +63,8 @@ def train(
         prepared: Features and subword models of its corpus.
         seed: Of weights, batches and masks.
         steps: Updates.
-        peak_rate: Highest learning rate; it rises over the first tenth of the steps
-            and falls to zero as a cosine.
+        peak_rate: Learning rate, once it has risen; over the last fifth of the steps
+            it falls to zero.
         frames_per_batch: Feature frames of an update's utterances, before they are
             doubled for consistency.
         device: "cuda", or "cpu".
@@ -95,20 +96,21 @@ def train(
         optimizer, lambda step: _rate(step / steps)
     )
     parts = dict(model=model, optimizer=optimizer, schedule=schedule)
-    step = _resume(folder, parts, device)
+    step = _resume(folder / RESUME, parts, device)
+    if row.trunk and not step:
+        step = _resume(_shared(folder, row, seed), parts, device)
     corpus = data.load(prepared / "train.pt")
     batches = _batches(corpus, frames_per_batch, row.vocabulary, seed, step)
     started, audio, first = time.time(), 0.0, step
     while step < steps:
         if time.time() > deadline:
-            _save(folder, parts, step)
+            _save(folder / RESUME, parts, step)
             return False
         batch = {name: x.to(device) for name, x in next(batches).items()}
         batch["text_lengths"] = batch["text_lengths"].cpu()
         audio += int(batch["speech_lengths"].sum()) / 100
-        if row.random_gates:
-            gates = random.Random(f"{seed} {step}").choice(row.random_gates)
-            model.encoder.set_gate(gate_layers=gates)
+        if row.drawn:
+            model.encoder.set_gate(**random.Random(f"{seed} {step}").choice(row.drawn))
         torch.manual_seed(1_000_000 * seed + step)  # resumed is as never stopped
         with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
             loss, stats, _ = model(**batch)
@@ -122,8 +124,10 @@ def train(
         if step % 50 == 0 or step == first + 10:
             spent = time.time() - started
             _log(step, steps, stats, spent, audio, step - first)
-        if step % max(1, steps // 4) == 0 and step < steps:
-            _save(folder, parts, step)
+        if step == branching(steps) and not row.trunk:
+            _save(folder / SHARED, parts, step)
+        if step % max(1, steps // 20) == 0 and step < steps:
+            _save(folder / RESUME, parts, step)
     model.frontend = frontend.to(device)
     state = {name: value.cpu() for name, value in model.state_dict().items()}
     torch.save(state, folder / WEIGHTS)
@@ -131,11 +135,23 @@ def train(
     return True
 
 
+def branching(steps: int) -> int:
+    """The step up to which rows of one trunk are the same model."""
+    return int(SKIP_FROM * steps)
+
+
 def _rate(done: float) -> float:
     """Learning rate as a share of its peak, after a share of the steps."""
-    if done < WARM_UP:
-        return done / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+    return min(done / WARM_UP, 1.0, (1 - done) / (1 - SKIP_FROM))
+
+
+def _shared(folder: Path, row: Row, seed: int) -> Path:
+    """The checkpoint of the row that this one goes on from."""
+    trunk = f"{row.trunk}.{seed}"
+    file = folder.parent / trunk / SHARED
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder.name} goes on from {trunk}: train that first")
+    return file
 
 
 def _batches(
@@ -181,16 +197,15 @@ def _batches(
         epoch += 1
 
 
-def _save(folder: Path, parts: Dict, step: int) -> None:
+def _save(file: Path, parts: Dict, step: int) -> None:
     state = {name: part.state_dict() for name, part in parts.items()}
-    part = folder / (RESUME + ".part")
+    part = file.with_name(file.name + ".part")
     torch.save(dict(state, step=step), part)
-    part.replace(folder / RESUME)
+    part.replace(file)
 
 
-def _resume(folder: Path, parts: Dict, device: str) -> int:
-    """Bring back the last checkpoint, if there is one; returns its step."""
-    file = folder / RESUME
+def _resume(file: Path, parts: Dict, device: str) -> int:
+    """Bring back a checkpoint, if there is one; returns its step."""
     if not file.is_file():
         return 0
     state = torch.load(file, map_location=device, weights_only=True)

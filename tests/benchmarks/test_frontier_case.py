@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from real_speech import SHARED
 
 from benchmarks.frontier import data, readings, table, training
 from benchmarks.frontier.__main__ import main
-from benchmarks.frontier.rows import BASE, ROWS, configuration
+from benchmarks.frontier.early_exit import early_exits
+from benchmarks.frontier.rows import BASE, ROWS, Row, configuration
 from espnet_blankskip.checkpoint.loading import read_train_config
 from espnet_blankskip.checkpoint.model_building import build_asr_model
 
@@ -23,6 +25,8 @@ TINY = dict(
     linear_units=8,
     num_blocks=4,
     interctc_layer_idx=[3],
+    gate_layers=[3],
+    train_skip=0.5,
 )
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -55,8 +59,7 @@ def prepared(tmp_path_factory):
 def tiny(monkeypatch):
     """A row small enough to train here; what a teacher is worth is not remembered."""
     monkeypatch.setitem(BASE, "encoder_conf", {**BASE["encoder_conf"], **TINY})
-    row = ROWS["by4-gate3"]
-    return type(row)(row.what, {"model_conf.kd_weight": 0.0}, vocabulary=60)
+    return Row("tiny", vocabulary=60)
 
 
 def test_features_are_those_of_the_models_front_end(prepared):
@@ -84,9 +87,9 @@ def test_every_row_is_a_model_of_espnet(name, prepared, monkeypatch, tmp_path):
     with torch.device("meta"):
         model = build_asr_model(read_train_config(tmp_path / "config.yaml"))
     assert len(model.encoder.encoders) == ROWS[name].changes.get(
-        "encoder_conf.num_blocks", 12
+        "encoder_conf.num_blocks", 8
     )
-    stock = name.startswith("stock") or name.endswith("stock")
+    stock = name.startswith("stock")
     assert ("espnet2." in type(model.encoder).__module__) == stock
 
 
@@ -130,6 +133,26 @@ def test_stopped_training_ends_as_if_never_stopped(
         torch.testing.assert_close(resumed[name], weight)
 
 
+def test_a_row_goes_on_from_its_trunk(prepared, tiny, tmp_path):
+    trained(tiny, tmp_path / "trunk.1", prepared, 10)
+    branch = replace(tiny, trunk="trunk")
+    same = trained(branch, tmp_path / "same.1", prepared, 10)
+    for name, weight in trained(tiny, tmp_path / "trunk.1", prepared, 10).items():
+        torch.testing.assert_close(same[name], weight)
+    changes = {"model_conf.kd_weight": 1.0}
+    other = trained(
+        replace(branch, changes=changes), tmp_path / "other.1", prepared, 10
+    )
+    last = "encoder.encoders.3.feed_forward.w_1.weight"
+    assert not other[last].equal(same[last])
+
+
+def test_without_its_trunk_a_row_says_what_to_train_first(prepared, tiny, tmp_path):
+    branch = replace(tiny, trunk="trunk")
+    with pytest.raises(FileNotFoundError, match="trunk.1: train that first"):
+        trained(branch, tmp_path / "branch.1", prepared)
+
+
 def test_a_trained_row_is_read_in_every_way(prepared, tiny, tmp_path):
     trained(tiny, tmp_path, prepared)
     found = readings.read_all(tmp_path, prepared, "cpu")
@@ -139,12 +162,15 @@ def test_a_trained_row_is_read_in_every_way(prepared, tiny, tmp_path):
     assert ways == {"dense", "layer 3", "skipping"}
     swept = [r for r in found["dev"] if r.way == "skipping"]
     assert len(swept) == 4 * len(readings.THRESHOLDS) + 4
+    for budget in readings.BUDGETS:
+        best = readings.chosen(swept, [3], budget)
+        assert best is None or best.gate in [r.gate for r in found["test"]]
     for reading in found["test"]:
         words = [len(t.split()) for t in data.load(prepared / "test.pt").texts]
         assert reading.words == words and len(reading.errors) == len(words)
 
 
-def made_line(errors, row="by4-gate3"):
+def made_line(errors, row="gate2"):
     """A line of the table with these errors in four utterances of ten words."""
     reading = readings.Reading("dense", {}, errors, [10] * 4, [], [0.0] * 4)
     return table.Line(row, "dense", "", [reading.wer], [], 1.0, {1: reading})
@@ -169,23 +195,41 @@ def test_a_difference_needs_the_same_seeds():
 def cost(name, way="dense", gate=None, kept=()):
     """Arithmetic saved by a row, asked in one way."""
     reading = readings.Reading(way, gate or {}, [0], [1], list(kept), [0.0])
-    return table._stock_cost(name) / table._cost(name, reading, kept)
+    return table._stock_cost(name) / table._cost(name, reading)
 
 
 def test_arithmetic_is_counted_against_the_stock_encoder_with_conv2d():
-    gate = dict(gate_layers=[3])
+    gate = dict(gate_layers=[2])
     assert cost("stock") == pytest.approx(1.0, rel=0.01)
-    all_kept = cost("by4-gate3", "skipping", gate, [1.0])
-    assert all_kept == pytest.approx(cost("by4-dense"), rel=0.01)
-    assert cost("by4-gate3", "skipping", gate, [0.3]) > 1.5 * all_kept
-    assert cost("by4-gate3", "layer 3") > cost("by4-gate3", "skipping", gate, [0.01])
-    assert cost("by8-dense") > 1.5 * cost("by4-dense")
+    all_kept = cost("by4-gate2", "skipping", gate, [1.0])
+    assert all_kept == pytest.approx(cost("by4"), rel=0.01)
+    assert cost("by4-gate2", "skipping", gate, [0.3]) > 1.5 * all_kept
+    assert cost("by4-gate2", "layer 2") > cost("by4-gate2", "skipping", gate, [0.01])
+    assert cost("dense") > 1.5 * cost("by4")
+    halfway = cost("dense", "early exit at layer 2", kept=[0.5])
+    mean = (1 / cost("dense") + 1 / cost("dense", "layer 2")) / 2
+    assert 1 / halfway == pytest.approx(mean)
+
+
+def test_an_early_exit_stops_the_utterances_that_are_sure():
+    def read(way, errors, confidence):
+        return readings.Reading(way, {}, errors, [10, 10, 10, 30], [], confidence)
+
+    dense = read("dense", [0, 0, 0, 0], [0.0] * 4)
+    found = {
+        "dev": [dense, read("layer 2", [0] * 4, [-1.0, -2.0, -3.0, -4.0])],
+        "test": [dense, read("layer 2", [1, 2, 3, 4], [-1.0, -2.5, -2.6, -9.0])],
+    }
+    some, half, most = early_exits(found, "test")
+    assert some.errors == [1, 2, 3, 0]
+    assert some.way == "early exit at layer 2" and some.kept == [0.5]
+    assert some.kept <= half.kept <= most.kept
 
 
 def gate_reading(threshold, errors, kept):
     """A skipping reading of two utterances of ten words."""
     gate = dict(
-        gate_layers=[3],
+        gate_layers=[2],
         blank_threshold=threshold,
         spike_extension=1,
         conv_context="stale",
@@ -195,39 +239,45 @@ def gate_reading(threshold, errors, kept):
 
 
 def test_the_table_and_its_picture_hold_what_was_read(tmp_path, capsys):
-    for seed in (1, 2):
-        folder = tmp_path / f"an4-gate3.{seed}"
+    for seed, best in ((1, 0.9), (2, 0.95)):
+        folder = tmp_path / f"an4-gate2.{seed}"
         folder.mkdir()
+        layer2 = readings.Reading("layer 2", {}, [3, 3], [10, 10], [], [-1.0, -2.0])
         test = [
             readings.Reading("dense", {}, [seed, 0], [10, 10], [], [0.0, 0.0]),
-            readings.Reading("layer 3", {}, [3, 3], [10, 10], [], [0.0, 0.0]),
-            gate_reading(0.9, [1, 1], 0.3),
-            gate_reading(0.95, [0, 0], 0.35),  # better here, but not on the dev set
+            layer2,
+            gate_reading(best, [1, 1], 0.3),
+            gate_reading(0.99, [0, 0], 0.45),
         ]
-        dev = [gate_reading(0.9, [1, 0], 0.3), gate_reading(0.95, [1, 1], 0.35)]
-        dev.append(gate_reading(0.99, [0, 0], 0.5))  # keeps too much
+        dev = [layer2, *(gate_reading(p, [2, 1], 0.35) for p in (0.9, 0.95))]
+        dev += [gate_reading(best, [1, 0], 0.35), gate_reading(0.99, [0, 0], 0.45)]
         readings.write({"dev": dev, "test": test}, folder / "readings.json")
     picture = tmp_path / "frontier.png"
     command = ["table", "an4", "--folder", str(tmp_path), "--picture", str(picture)]
     assert main(command) == 0
     table_lines, differences = capsys.readouterr().out.split("\n\n")
-    lines = table_lines.splitlines()
-    assert len(lines) == 2 + 4
-    assert "| an4-gate3 | dense |" in lines[2] and "7.5 % | 5.0, 10.0 |" in lines[2]
-    assert "3: 0.9, ±1, kept, stale" in lines[4] and "| 30 % |" in lines[4]
+    lines = {line.split(" | ")[1]: line for line in table_lines.splitlines()[2:]}
+    assert list(lines) == [
+        "dense",
+        "layer 2",
+        "early exit at layer 2, 25 % go on",  # at 50 and 75 the same utterances
+        "skipping at 2, 35 %",
+        "skipping at 2, 45 %",
+    ]
+    assert "7.5 % | 5.0, 10.0 |" in lines["dense"]
+    assert "2: 0.9, ±1, kept, stale; 2: 0.95, ±1" in lines["skipping at 2, 35 %"]
+    assert "| 30 % |" in lines["skipping at 2, 35 %"]
     lines = differences.splitlines()[2:]
-    assert [line.split("|")[1].strip() for line in lines] == [
-        "an4-gate3, skipping 30 %"
-    ] * 2
-    assert "| an4-gate3, dense | +2.5 |" in lines[0]
-    assert "| an4-gate3, layer 3 | -20.0 | -20.0 to -20.0 |" in lines[1]
+    assert lines[0].startswith("| an4-gate2, skipping at 2, 35 % | an4-gate2, dense |")
+    assert "| +2.5 |" in lines[0]
+    assert "| an4-gate2, layer 2 | -20.0 | -20.0 to -20.0 |" in lines[1]
     assert picture.stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
     "command, message",
     [
-        (["train", "by5-gate3"], "no row by5-gate3; there are: stock,"),
+        (["train", "by5-gate3"], "no row by5-gate3; there are: dense,"),
         (["table", "an4"], "no row of an4 has been read yet"),
     ],
     ids=["row", "table"],
@@ -240,10 +290,10 @@ def test_what_is_not_there_is_named(command, message, tmp_path):
 @pytest.mark.slow
 def test_killed_training_goes_on_in_a_new_process(prepared, tmp_path):
     (tmp_path / "an4").symlink_to(prepared)
-    command = [sys.executable, "-m", "benchmarks.frontier", "train", "an4-layers6"]
+    command = [sys.executable, "-m", "benchmarks.frontier", "train", "an4-layers4"]
     command += ["--steps", "40", "--frames", "1000", "--folder", str(tmp_path)]
     first = subprocess.Popen(command, cwd=REPOSITORY)
-    checkpoint = tmp_path / "an4-layers6.1" / training.RESUME
+    checkpoint = tmp_path / "an4-layers4.1" / training.RESUME
     while not checkpoint.is_file() and first.poll() is None:
         time.sleep(0.2)
     first.send_signal(signal.SIGKILL)
