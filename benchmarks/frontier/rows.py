@@ -118,6 +118,7 @@ class Row:
         corpus: "librispeech" or "an4".
         vocabulary: number of subwords.
         trunk: the row whose first steps it shares, or "".
+        init: the row whose encoder it begins with, what fits of it, or "".
         length: of the training, in those of the others.
         drawn: gate options, of which each training batch draws one.
     """
@@ -128,6 +129,7 @@ class Row:
     corpus: str = "librispeech"
     vocabulary: int = 500
     trunk: str = ""
+    init: str = ""
     length: float = 1.0
     drawn: Tuple[Dict[str, Any], ...] = ()
 
@@ -140,10 +142,21 @@ def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
     return Row(what, {**_AN4, **changes}, (1, 2, 3), "an4", 80, trunk, **options)
 
 
+#: An encoder that has begun to align: from nothing, utterances as long as LibriSpeech's
+#: take thousands of steps to that.
+_START = "an4-start"
+
 ROWS: Dict[str, Row] = {
-    "dense": Row("8 layers, never skipped"),
+    _START: Row(
+        "8 x 144: what LibriSpeech's encoders begin with",
+        {k: v for k, v in _AN4.items() if k.startswith("specaug_conf")},
+        corpus="an4",
+        vocabulary=80,
+        length=0.4,
+    ),
+    "dense": Row("8 layers, never skipped", init=_START),
     "gate2": Row("skipping after layer 2", skipping(2), trunk="dense"),
-    "layers5": Row("5 layers, trained as such", depth(5, 2, 4)),
+    "layers5": Row("5 layers, trained as such", depth(5, 2, 4), init=_START),
     "gate2-kd": Row(
         "skipping after layer 2, distillation",
         {**skipping(2), **_KD},
@@ -195,17 +208,20 @@ ROWS: Dict[str, Row] = {
     "plain": Row(
         "skipping after layer 2, plain head",
         {**skipping(2), "model_conf.factorized_ctc": False},
+        init=_START,
     ),
     "consistency": Row(
         "skipping after layer 2, consistency, half the steps",
         {**skipping(2), "model_conf.consistency_weight": 0.2},
+        init=_START,
         length=0.5,
     ),
-    "layers2": Row("2 layers, trained as such", depth(2)),
-    "layers12": Row("12 layers, never skipped", depth(12, 3, 6, 9)),
+    "layers2": Row("2 layers, trained as such", depth(2), init=_START),
+    "layers12": Row("12 layers, never skipped", depth(12, 3, 6, 9), init=_START),
     "by4": Row(
         "8 layers, never skipped, dw_conv2d",
         {"encoder_conf.input_layer": "dw_conv2d"},
+        init=_START,
     ),
     "by4-gate2": Row(
         "skipping after layer 2, dw_conv2d",
@@ -218,8 +234,9 @@ ROWS: Dict[str, Row] = {
             "encoder_conf.input_layer": "conv2d8",
             "encoder_conf.subsampling_channels": None,
         },
+        init=_START,
     ),
-    "stock": Row("stock conformer, 12 layers, conv2d", _STOCK),
+    "stock": Row("stock conformer, 12 layers, conv2d", _STOCK, init=_START),
     "stock-interctc": Row(
         "stock conformer, 12 layers, conv2d, interCTC at 3, 6, 9",
         {
@@ -227,6 +244,7 @@ ROWS: Dict[str, Row] = {
             "encoder_conf.interctc_layer_idx": [3, 6, 9],
             "model_conf.interctc_weight": 0.5,
         },
+        init=_START,
     ),
     # AN4, at what two cores can train in half an hour
     "an4-dense": _an4("6 layers, never skipped", {}),
@@ -238,7 +256,11 @@ ROWS: Dict[str, Row] = {
     "an4-layers12": _an4("12 layers, never skipped", depth(12, 3, 6, 9)),
     "an4-consistency": _an4(
         "6 layers, consistency, half the steps",
-        {"model_conf.consistency_weight": 0.2},
+        {
+            "model_conf.consistency_weight": 0.2,
+            "specaug_conf.freq_mask_width_range": [0, 27],
+            "specaug_conf.num_time_mask": 10,
+        },
         length=0.5,
     ),
     "an4-gate2-thresholds": _an4(

@@ -17,22 +17,15 @@ from benchmarks.frontier.early_exit import GOING_ON, early_exits
 from benchmarks.frontier.readings import BUDGETS, Reading, chosen, gate_lists, load
 from benchmarks.frontier.rows import ROWS, configuration
 from espnet_blankskip.encoders import BlankSkipConformerEncoder
-from espnet_blankskip.pictures.style import (
-    BLUE,
-    GREEN,
-    INK,
-    ORANGE,
-    STYLE_GRID,
-    new_figure,
-    save_png,
-    tidy,
-)
+from espnet_blankskip.pictures.style import STYLE_GRID, new_figure, save_png, tidy
 from espnet_blankskip.zoo.cost import EncoderCost, encoder_cost
 
 SECONDS = 10
 RESAMPLES = 10_000
 #: Percent of the frames that may be kept where skipping is compared with other ways.
 BUDGET = 40
+#: How the picture shows the ways to ask a model.
+STYLES = {"dense": "o", "layer": "v", "early exit": "^:", "skipping": "s-"}
 
 
 @dataclass
@@ -154,29 +147,41 @@ def difference(one: Line, other: Line) -> Tuple[float, float, float]:
 
 def draw(table: Sequence[Line], path: Path) -> None:
     """Draw error rate against arithmetic: a colour a model, a shape a way to ask it."""
-    figure = new_figure(8.0, 5.0)
+    figure = new_figure(9.0, 6.0)
     axes = figure.subplots()
     tidy(axes)
-    shapes = {"dense": "o", "layer": "v", "skipping": "s", "early": "^"}
+    for kind, style in STYLES.items():
+        axes.plot([], [], style, color="grey", label=kind)
     rows = list(dict.fromkeys(line.row for line in table))
-    for row, colour in zip(rows, cycle((BLUE, ORANGE, GREEN, INK))):
-        axes.plot([], [], "o", color=colour, label=row)
+    for number, row in enumerate(rows):
+        colour = f"C{number % 10}"
+        axes.plot([], [], "o", color=colour, label=f"{row}: {ROWS[row].what}")
+        joined: Dict[str, List[Line]] = {}
         for line in table:
-            if line.row != row:
-                continue
-            axes.plot(line.cheaper, line.wer, shapes[line.way.split()[0]], color=colour)
-            skips = line.way == "skipping"
-            gates = line.gate.split(":")[0]
+            if line.row == row:
+                joined.setdefault(line.way.partition(",")[0], []).append(line)
+        for way, points in joined.items():
+            style = next(s for kind, s in STYLES.items() if way.startswith(kind))
+            axes.plot(
+                [line.cheaper for line in points],
+                [line.wer for line in points],
+                style,
+                color=colour,
+                markersize=4,
+                linewidth=1,
+            )
+            last = points[-1]
+            name = f"{100 * last.kept[-1]:.0f} % kept" if "skipping" in way else way
             axes.annotate(
-                f"{gates}: {100 * line.kept[-1]:.0f} %" if skips else line.way,
-                (line.cheaper, line.wer),
-                xytext=(5, -10 if rows.index(row) % 2 else 5),
+                name,
+                (last.cheaper, last.wer),
+                xytext=(5, -9 if number % 2 else 4),
                 textcoords="offset points",
-                fontsize=7,
+                fontsize=6,
                 color=colour,
             )
-    axes.legend(frameon=False, title="square: skipping (gate: kept)")
-    axes.set_xlabel("times less arithmetic than ESPnet's encoder")
+    axes.legend(frameon=False, fontsize=7)
+    axes.set_xlabel("times less arithmetic than ESPnet's encoder of twelve layers")
     axes.set_ylabel("word error rate [%]")
     axes.grid(**STYLE_GRID)
     axes.set_axisbelow(True)
@@ -186,14 +191,16 @@ def draw(table: Sequence[Line], path: Path) -> None:
 def differences(table: Sequence[Line]) -> Iterator[str]:
     """Lines of text: skipping at BUDGET against all that does not skip.
 
-    That is: the model's own other ways, the dense pass of its trunk, and models that
-    were trained to be shallow.
+    That is: the model's own dense pass, stopping at the gate, early exit there, and the
+    dense pass of every model that was trained from the start.
     """
     yield "| skipping | against | difference in WER | 95 % interval |"
     yield "|---|---|---|---|"
     for line in _within(table, BUDGET):
+        gate = next(iter(line.readings.values())).gate["gate_layers"][0]
+        ways = ("dense", f"layer {gate}", f"early exit at layer {gate}, 50 % go on")
         for other in table:
-            own = other.row == line.row and not other.way.startswith("skipping")
+            own = other.row == line.row and other.way in ways
             rival = other.way == "dense" and not ROWS[other.row].trunk
             shared = line.readings.keys() & other.readings.keys()
             if not shared or not (own or rival):

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 WEIGHTS = "valid.loss.best.pth"  # an ESPnet name; here the last step is the best
 RESUME = "checkpoint.pth"
 SHARED = "shared.pth"  # a checkpoint that other rows go on from
-WARM_UP = 0.05  # of the steps, for the learning rate
+WARM_UP = 0.03  # of the steps, for the learning rate
 SKIP_FROM = 0.8  # of the steps: skipping and distillation begin, and the rate falls
 
 
@@ -80,6 +80,8 @@ def train(
     write_config(row, folder, prepared, seed, steps)
     torch.manual_seed(seed)
     model = build_asr_model(read_train_config(folder / "config.yaml"))
+    if row.init:
+        _begin_with(model, folder.parent / f"{row.init}.{seed}" / WEIGHTS)
     frontend, model.frontend = model.frontend, None  # features come in
     model.to(device).train()
     for module in model.modules():
@@ -135,6 +137,18 @@ def train(
     return True
 
 
+def _begin_with(model: torch.nn.Module, file: Path) -> None:
+    """Copy the encoder of a trained row, what fits, as ESPnet's ``--init_param``."""
+    if not file.is_file():
+        raise FileNotFoundError(f"{file.parent.name} is to be trained first")
+    weights = torch.load(file, weights_only=True)
+    for name, own in model.state_dict().items():
+        found = weights.get(name)
+        if name.startswith("encoder.") and found is not None:
+            if found.shape == own.shape:
+                own.copy_(found)
+
+
 def branching(steps: int) -> int:
     """The step up to which rows of one trunk are the same model."""
     return int(SKIP_FROM * steps)
@@ -150,12 +164,16 @@ def _shared(folder: Path, row: Row, seed: int) -> Path:
     trunk = f"{row.trunk}.{seed}"
     file = folder.parent / trunk / SHARED
     if not file.is_file():
-        raise FileNotFoundError(f"{folder.name} goes on from {trunk}: train that first")
+        raise FileNotFoundError(f"{trunk} is to be trained first")
     return file
 
 
 def _batches(
-    corpus: data.FeatureSet, frames: int, vocabulary: int, seed: int, skip: int
+    corpus: data.FeatureSet,
+    frames: int,
+    vocabulary: int,
+    seed: int,
+    skip: int,
 ) -> Iterator[Dict[str, torch.Tensor]]:
     """Batches without end, each utterance once an epoch at a speed that is drawn.
 

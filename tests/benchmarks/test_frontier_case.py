@@ -147,9 +147,22 @@ def test_a_row_goes_on_from_its_trunk(prepared, tiny, tmp_path):
     assert not other[last].equal(same[last])
 
 
+def test_a_row_begins_with_the_encoder_of_another(prepared, tiny, tmp_path):
+    first = trained(tiny, tmp_path / "start.1", prepared)
+    config = read_train_config(tmp_path / "start.1/config.yaml")
+    config.encoder_conf["num_blocks"] = 5
+    model = build_asr_model(config)
+    training._begin_with(model, tmp_path / "start.1" / training.WEIGHTS)
+    own = model.state_dict()
+    for name, weight in first.items():
+        if name.startswith("encoder."):
+            assert own[name].equal(weight), name
+    assert not own["ctc.ctc_lo.weight"].equal(first["ctc.ctc_lo.weight"])
+
+
 def test_without_its_trunk_a_row_says_what_to_train_first(prepared, tiny, tmp_path):
     branch = replace(tiny, trunk="trunk")
-    with pytest.raises(FileNotFoundError, match="trunk.1: train that first"):
+    with pytest.raises(FileNotFoundError, match="trunk.1 is to be trained first"):
         trained(branch, tmp_path / "branch.1", prepared)
 
 
