@@ -32,22 +32,22 @@ BASE: Dict[str, Any] = dict(
     normalize="global_mvn",
     encoder="blankskip_conformer",
     encoder_conf=dict(
-        output_size=144,
+        output_size=96,
         attention_heads=4,
-        linear_units=576,
-        num_blocks=8,
+        linear_units=384,
+        num_blocks=6,
         dropout_rate=0.1,
         positional_dropout_rate=0.0,
         attention_dropout_rate=0.0,
         input_layer="dw_conv2d8",
-        subsampling_channels=64,  # 144 take a third of a training step on a CPU
+        subsampling_channels=48,  # 96 take a fifth of a training step on a CPU
         macaron_style=True,
         rel_pos_type="latest",
         pos_enc_layer_type="rel_pos",
         selfattention_layer_type="rel_selfattn",
         use_cnn_module=True,
         cnn_module_kernel=15,
-        interctc_layer_idx=[2, 4, 6],  # one alone leaves the layers above it untaught
+        interctc_layer_idx=[2],
         gate_layers=[2],
         blank_threshold=0.95,
         spike_extension=0,
@@ -80,11 +80,6 @@ _STOCK = {
     "model_conf.factorized_ctc": False,
 }
 _AN4 = {
-    "encoder_conf.output_size": 96,
-    "encoder_conf.linear_units": 384,
-    "encoder_conf.subsampling_channels": 48,
-    "encoder_conf.num_blocks": 6,
-    "encoder_conf.interctc_layer_idx": [2, 4],
     "specaug_conf.freq_mask_width_range": [0, 16],
     "specaug_conf.num_time_mask": 2,
 }
@@ -142,28 +137,56 @@ def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
     return Row(what, {**_AN4, **changes}, (1, 2, 3), "an4", 80, trunk, **options)
 
 
-#: An encoder that has begun to align: from nothing, utterances as long as LibriSpeech's
+#: An encoder that aligns already: from nothing, utterances as long as LibriSpeech's
 #: take thousands of steps to that.
-_START = "an4-start"
+_START = "an4-layers4"
 
 ROWS: Dict[str, Row] = {
-    _START: Row(
-        "8 x 144: what LibriSpeech's encoders begin with",
-        {k: v for k, v in _AN4.items() if k.startswith("specaug_conf")},
-        corpus="an4",
-        vocabulary=80,
-        length=0.4,
+    # AN4, at what two cores can train in half an hour
+    "an4-layers4": _an4("4 layers, trained as such", depth(4, 2)),
+    "an4-dense": _an4("6 layers, never skipped", {}),
+    "an4-gate2": _an4("skipping after layer 2", skipping(2), "an4-dense"),
+    "an4-gate2-kd": _an4(
+        "skipping after layer 2, distillation", {**skipping(2), **_KD}, "an4-dense"
     ),
-    "dense": Row("8 layers, never skipped", init=_START),
+    "an4-gate2-thresholds": _an4(
+        "skipping after layer 2, a threshold drawn per batch",
+        skipping(2),
+        "an4-dense",
+        drawn=_THRESHOLDS,
+    ),
+    "an4-gate2-always": _an4(
+        "skipping after layer 2 in every batch, a threshold drawn per batch",
+        {**skipping(2), "encoder_conf.train_skip": True},
+        "an4-dense",
+        drawn=_THRESHOLDS,
+    ),
+    "an4-interctc2,4": _an4("6 layers, interCTC at 2 and 4", depth(6, 2, 4)),
+    "an4-gate2-interctc2,4": _an4(
+        "skipping after layer 2, interCTC at 2 and 4",
+        {**depth(6, 2, 4), **skipping(2)},
+        "an4-interctc2,4",
+    ),
+    "an4-layers12": _an4("12 layers, never skipped", depth(12, 3, 6, 9)),
+    "an4-consistency": _an4(
+        "6 layers, interCTC at 2 and 4, consistency, half the steps",
+        {
+            **depth(6, 2, 4),
+            "model_conf.consistency_weight": 0.2,
+            "specaug_conf.freq_mask_width_range": [0, 27],
+            "specaug_conf.num_time_mask": 10,
+        },
+        length=0.5,
+    ),
+    # mini LibriSpeech
+    "dense": Row("6 layers, never skipped", init=_START),
     "gate2": Row("skipping after layer 2", skipping(2), trunk="dense"),
-    "layers5": Row("5 layers, trained as such", depth(5, 2, 4), init=_START),
+    "layers4": Row("4 layers, trained as such", depth(4, 2), init=_START),
     "gate2-kd": Row(
         "skipping after layer 2, distillation",
         {**skipping(2), **_KD},
         trunk="dense",
     ),
-    "gate4": Row("skipping after layer 4", skipping(4), trunk="dense"),
-    "gates2,4": Row("skipping after layers 2 and 4", skipping(2, 4), trunk="dense"),
     "gate2-kd-kept": Row(
         "skipping after layer 2, distillation of kept frames",
         {**skipping(2), **_KD, "model_conf.kd_frames": "kept"},
@@ -174,11 +197,11 @@ ROWS: Dict[str, Row] = {
         {**skipping(2), **_KD, "model_conf.kd_frames": "symmetric"},
         trunk="dense",
     ),
-    "gate2-random": Row(
-        "skipping after a layer drawn per batch: 2, 4 or both",
+    "gate2-thresholds": Row(
+        "skipping after layer 2, a threshold drawn per batch",
         skipping(2),
         trunk="dense",
-        drawn=tuple(dict(gate_layers=gates) for gates in ([2], [4], [2, 4])),
+        drawn=_THRESHOLDS,
     ),
     "gate2-always": Row(
         "skipping after layer 2 in every batch",
@@ -219,7 +242,7 @@ ROWS: Dict[str, Row] = {
     "layers2": Row("2 layers, trained as such", depth(2), init=_START),
     "layers12": Row("12 layers, never skipped", depth(12, 3, 6, 9), init=_START),
     "by4": Row(
-        "8 layers, never skipped, dw_conv2d",
+        "6 layers, never skipped, dw_conv2d",
         {"encoder_conf.input_layer": "dw_conv2d"},
         init=_START,
     ),
@@ -229,7 +252,7 @@ ROWS: Dict[str, Row] = {
         trunk="by4",
     ),
     "conv2d8": Row(
-        "8 layers, never skipped, conv2d8",
+        "6 layers, never skipped, conv2d8",
         {
             "encoder_conf.input_layer": "conv2d8",
             "encoder_conf.subsampling_channels": None,
@@ -245,41 +268,6 @@ ROWS: Dict[str, Row] = {
             "model_conf.interctc_weight": 0.5,
         },
         init=_START,
-    ),
-    # AN4, at what two cores can train in half an hour
-    "an4-dense": _an4("6 layers, never skipped", {}),
-    "an4-gate2": _an4("skipping after layer 2", skipping(2), "an4-dense"),
-    "an4-layers4": _an4("4 layers, trained as such", depth(4, 2)),
-    "an4-gate2-kd": _an4(
-        "skipping after layer 2, distillation", {**skipping(2), **_KD}, "an4-dense"
-    ),
-    "an4-layers12": _an4("12 layers, never skipped", depth(12, 3, 6, 9)),
-    "an4-consistency": _an4(
-        "6 layers, consistency, half the steps",
-        {
-            "model_conf.consistency_weight": 0.2,
-            "specaug_conf.freq_mask_width_range": [0, 27],
-            "specaug_conf.num_time_mask": 10,
-        },
-        length=0.5,
-    ),
-    "an4-gate2-thresholds": _an4(
-        "skipping after layer 2, a threshold drawn per batch",
-        skipping(2),
-        "an4-dense",
-        drawn=_THRESHOLDS,
-    ),
-    "an4-gate2-always": _an4(
-        "skipping after layer 2 in every batch, a threshold drawn per batch",
-        {**skipping(2), "encoder_conf.train_skip": True},
-        "an4-dense",
-        drawn=_THRESHOLDS,
-    ),
-    "an4-gate2-thresholds-kd": _an4(
-        "skipping after layer 2, a threshold drawn per batch, distillation",
-        {**skipping(2), **_KD},
-        "an4-dense",
-        drawn=_THRESHOLDS,
     ),
 }
 
