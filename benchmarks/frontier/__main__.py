@@ -1,4 +1,4 @@
-"""``python -m benchmarks.frontier {pack,prepare,train,table} --help``"""
+"""``python -m benchmarks.frontier {pack,prepare,train,ngram,table} --help``"""
 
 import argparse
 import logging
@@ -64,14 +64,20 @@ def get_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--minutes", type=float, help="stop then, with checkpoints")
     train.set_defaults(run=run_train)
+
+    ngram = commands.add_parser("ngram", help="read trained rows again with an n-gram")
+    ngram.add_argument("rows", nargs="+", help="ROW or ROW:SEED, all of one corpus")
+    ngram.add_argument("--arpa", type=Path, required=True, help="over words")
+    ngram.set_defaults(run=run_ngram)
+
     table = commands.add_parser("table", help="what was read so far, as Markdown")
     table.add_argument("corpus", help="librispeech or an4")
     table.add_argument("--set", choices=("dev", "test"), default="test", dest="part")
     table.add_argument("--picture", type=Path, help="a PNG to draw")
     table.set_defaults(run=run_table)
-    for command in (prepare, train, table):
+    for command in (prepare, train, ngram, table):
         command.add_argument("--folder", type=Path, default=HERE, help=f"({HERE})")
-    for command in (prepare, train):
+    for command in (prepare, train, ngram):
         command.add_argument(
             "--device", default="cuda" if torch.cuda.is_available() else "cpu"
         )
@@ -116,6 +122,23 @@ def run_train(args) -> int:
     return 1 if failed else 0
 
 
+def run_ngram(args) -> int:
+    """Read rows with an n-gram."""
+    from benchmarks.frontier.ngram import read_with_ngram
+
+    for name, seed in _wanted(args.rows):
+        folder = args.folder / f"{name}.{seed}"
+        prepared = args.folder / ROWS[name].corpus
+        if not (folder / "readings.json").is_file():
+            sys.exit(f"{name}:{seed} is not read yet: train it first")
+        try:
+            found = read_with_ngram(folder, prepared, args.arpa, args.device)
+        except (OSError, ValueError) as unreadable:
+            sys.exit(str(unreadable))
+        _print(name, seed, found["test"])
+    return 0
+
+
 def run_table(args) -> int:
     """Print the table."""
     from benchmarks.frontier.table import write
@@ -150,12 +173,17 @@ def train_one(args, name: str, seed: int, deadline: float) -> int:
     if not finished:
         print(f"{name}:{seed} stopped with a checkpoint: the time is over")
     elif not (folder / "readings.json").is_file():
-        for reading in read_all(folder, prepared, args.device)["test"]:
-            print(
-                f"{name}:{seed} {reading.way} {reading.gate} {reading.kept} "
-                f"{reading.wer:.2f} %"
-            )
+        _print(name, seed, read_all(folder, prepared, args.device)["test"])
     return 0
+
+
+def _print(name: str, seed: int, found) -> None:
+    """Say what was read."""
+    for reading in found:
+        print(
+            f"{name}:{seed} {reading.way} {reading.gate} {reading.kept} "
+            f"{reading.wer:.2f} %"
+        )
 
 
 def _wanted(names: List[str]) -> Iterator[Tuple[str, int]]:

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import jiwer
 import sentencepiece
@@ -18,6 +18,7 @@ import yaml
 from benchmarks.frontier import data
 from benchmarks.frontier.training import WEIGHTS
 from espnet_blankskip.checkpoint.loading import load_asr_model
+from espnet_blankskip.encoders import EncodedFrames
 from espnet_blankskip.gate_options import CONV_CONTEXTS, GateOptions
 
 THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.999)
@@ -88,11 +89,40 @@ class Reader:
             One reading; in mode dense, further ones for stopping at each layer with
             an intermediate CTC.
         """
-        encoder, ways = self.model.encoder, {}
-        if gate.mode == "skipping":
-            encoder.set_gate(replace(gate, mode=None))
+        ways: Dict[str, Any] = {}
         layers = list(gate.gate_layers or ())
         running = torch.zeros(len(layers) + 1)
+        for group, encoded, states in self.encode(corpus, gate):
+            for way, x in states.items():
+                best, symbols = self.model.ctc.log_softmax(x).max(-1)
+                total = (best * (encoded.depth > 0)).sum(1)
+                certainty = (total / encoded.lens).tolist()
+                texts, sure = ways.setdefault(way, ({}, {}))
+                for n, length, row, mean in zip(
+                    group, encoded.lens.tolist(), symbols.cpu(), certainty
+                ):
+                    ids = torch.unique_consecutive(row[:length]).tolist()
+                    texts[n] = self.text([i for i in ids if i])
+                    sure[n] = mean
+            depth = encoded.depth
+            running[0] += int((depth > 0).sum())
+            for place, layer in enumerate(layers, start=1):
+                running[place] += int((depth > layer).sum())
+        kept = [round(float(x / running[0]), 4) for x in running[1:]]
+        return [self._reading(way, gate, corpus, *ways[way], kept) for way in ways]
+
+    @torch.inference_mode()
+    def encode(
+        self, corpus: data.FeatureSet, gate: GateOptions
+    ) -> Iterator[Tuple[List[int], EncodedFrames, Dict[str, torch.Tensor]]]:
+        """Encode a set.
+
+        Yields:
+            Places of a batch's utterances in the set, what the encoder made of them,
+            and the states to recognize from, by way.
+        """
+        if gate.mode == "skipping":
+            self.model.encoder.set_gate(replace(gate, mode=None))
         order = sorted(range(len(corpus.texts)), key=lambda n: int(corpus.lens[0, n]))
         for start in range(0, len(order), BATCH):
             group = order[start : start + BATCH]
@@ -103,37 +133,25 @@ class Reader:
             states = {gate.mode: encoded.states}
             if gate.mode == "dense":
                 states.update({f"layer {n}": x for n, x in encoded.intermediate})
-            for way, x in states.items():
-                best, symbols = self.model.ctc.log_softmax(x).max(-1)
-                total = (best * (encoded.depth > 0)).sum(1)
-                certainty = (total / encoded.lens).tolist()
-                texts, sure = ways.setdefault(way, ({}, {}))
-                for n, length, row, mean in zip(
-                    group, encoded.lens.tolist(), symbols.cpu(), certainty
-                ):
-                    texts[n] = self._text(row[:length])
-                    sure[n] = mean
-            depth = encoded.depth
-            running[0] += int((depth > 0).sum())
-            for place, layer in enumerate(layers, start=1):
-                running[place] += int((depth > layer).sum())
-        kept = [round(float(x / running[0]), 4) for x in running[1:]]
-        return [self._reading(way, gate, corpus, *ways[way], kept) for way in ways]
+            yield group, encoded, states
 
-    def _text(self, symbols: torch.Tensor) -> str:
-        ids = torch.unique_consecutive(symbols).tolist()
-        return self.subwords.decode([self.tokens[i] for i in ids if i])
+    def text(self, token_int: Sequence[int]) -> str:
+        """The text of token ids."""
+        return self.subwords.decode([self.tokens[i] for i in token_int])
 
     def _reading(self, way, gate, corpus, texts, sure, kept) -> Reading:
-        errors, words = [], []
-        for n, reference in enumerate(corpus.texts):
-            out = jiwer.process_words(reference, texts[n])
-            errors.append(out.substitutions + out.deletions + out.insertions)
-            words.append(len(reference.split()))
+        errors = word_errors(corpus.texts, texts)
+        words = [len(reference.split()) for reference in corpus.texts]
         options = gate.given() if way == "skipping" else {}
         options.pop("mode", None)
         sure = [round(sure[n], 4) for n in range(len(errors))]
         return Reading(way, options, errors, words, kept, sure)
+
+
+def word_errors(references: Sequence[str], texts: Dict[int, str]) -> List[int]:
+    """Word errors of the text that was recognized in each utterance."""
+    outs = [jiwer.process_words(ref, texts[n]) for n, ref in enumerate(references)]
+    return [out.substitutions + out.deletions + out.insertions for out in outs]
 
 
 def read_all(folder: Path, prepared: Path, device: str) -> Dict[str, List[Reading]]:

@@ -5,7 +5,7 @@ of audio, against the stock conformer of ESPnet with conv2d and twelve layers of
 same width. Speed is measured elsewhere (``python -m benchmarks front``, ``encoder``).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.frontier.early_exit import GOING_ON, early_exits
+from benchmarks.frontier.ngram import READINGS as NGRAM_READINGS
 from benchmarks.frontier.readings import BUDGETS, Reading, chosen, gate_lists, load
 from benchmarks.frontier.rows import ROWS, configuration
 from espnet_blankskip.encoders import BlankSkipConformerEncoder
@@ -41,6 +42,7 @@ class Line:
         kept: Mean share of frames after each gate.
         cheaper: Multiply-adds of the stock encoder over those of this one.
         readings: Of each seed, with its number.
+        ngram: The same with an n-gram, of the seeds that were read with one.
     """
 
     row: str
@@ -50,6 +52,7 @@ class Line:
     kept: List[float]
     cheaper: float
     readings: Dict[int, Reading]
+    ngram: Dict[int, Reading] = field(default_factory=dict)
 
     @property
     def wer(self) -> float:
@@ -66,11 +69,20 @@ def lines(folder: Path, corpus: str, part: str = "test") -> List[Line]:
         part: "dev" or "test".
     """
     found: Dict[Tuple[str, str], Dict[int, Reading]] = {}
+    ngram: Dict[Tuple[str, str], Dict[int, Reading]] = {}
     for name, row in ROWS.items():
         for seed in row.seeds if row.corpus == corpus else ():
             file = folder / f"{name}.{seed}" / "readings.json"
-            for way, reading in _ways(load(file), part) if file.is_file() else ():
+            if not file.is_file():
+                continue
+            greedy = load(file)
+            for way, reading in _ways(greedy, part):
                 found.setdefault((name, way), {})[seed] = reading
+            file = file.with_name(NGRAM_READINGS)
+            if file.is_file():
+                again = {**greedy, part: load(file)[part]}
+                for way, reading in _ways(again, part):
+                    ngram.setdefault((name, way), {})[seed] = reading
     result: List[Line] = []
     for (name, way), readings in found.items():
         if result and result[-1].readings == readings:
@@ -86,6 +98,7 @@ def lines(folder: Path, corpus: str, part: str = "test") -> List[Line]:
                 kept,
                 float(np.mean(cheaper)),
                 readings,
+                ngram.get((name, way), {}),
             )
         )
     return result
@@ -104,20 +117,25 @@ def _ways(found: Dict[str, List[Reading]], part: str) -> Iterator[Tuple[str, Rea
         where = ",".join(map(str, gates))
         for budget in BUDGETS:
             best = chosen(swept, gates, budget)
-            if best:
+            if best and _in_words(best.gate) in by_gate:
                 yield f"skipping at {where}, {budget} %", by_gate[_in_words(best.gate)]
 
 
 def markdown(table: Sequence[Line]) -> Iterator[str]:
     """The table, a line at a time."""
-    yield "| model | asked for | gate | kept | arithmetic saved | WER | seeds |"
-    yield "|---|---|---|---|---|---|---|"
+    yield (
+        "| model | asked for | gate | kept | arithmetic saved | WER | seeds "
+        "| with n-gram |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
     for line in table:
         kept = " / ".join(f"{100 * share:.0f} %" for share in line.kept)
         wers = ", ".join(f"{wer:.1f}" for wer in line.wers)
+        again = [reading.wer for reading in line.ngram.values()]
+        with_ngram = f"{np.mean(again):.1f} %" if again else ""
         yield (
             f"| {line.row} | {line.way} | {line.gate} | {kept} | {line.cheaper:.1f}x "
-            f"| {line.wer:.1f} % | {wers} |"
+            f"| {line.wer:.1f} % | {wers} | {with_ngram} |"
         )
 
 
@@ -194,8 +212,8 @@ def differences(table: Sequence[Line]) -> Iterator[str]:
     That is: the model's own dense pass, stopping at the gate, early exit there, and the
     dense pass of every model that was trained from the start.
     """
-    yield "| skipping | against | difference in WER | 95 % interval |"
-    yield "|---|---|---|---|"
+    yield "| skipping | against | difference in WER | 95 % interval | with n-gram |"
+    yield "|---|---|---|---|---|"
     for line in _within(table, BUDGET):
         gate = next(iter(line.readings.values())).gate["gate_layers"][0]
         ways = ("dense", f"layer {gate}", f"early exit at layer {gate}, 50 % go on")
@@ -208,8 +226,17 @@ def differences(table: Sequence[Line]) -> Iterator[str]:
             apart, low, high = difference(line, other)
             yield (
                 f"| {_name(line)} | {_name(other)} | {apart:+.1f} "
-                f"| {low:+.1f} to {high:+.1f} |"
+                f"| {low:+.1f} to {high:+.1f} | {_with_ngram(line, other)} |"
             )
+
+
+def _with_ngram(one: Line, other: Line) -> str:
+    """The difference of two lines with the n-gram, if both were read with it."""
+    if not one.ngram.keys() & other.ngram.keys():
+        return ""
+    pair = (replace(line, readings=line.ngram) for line in (one, other))
+    apart, low, high = difference(*pair)
+    return f"{apart:+.1f}, {low:+.1f} to {high:+.1f}"
 
 
 def _within(table: Sequence[Line], budget: float) -> List[Line]:
