@@ -10,60 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from real_speech import SHARED
 
 from benchmarks.frontier import data, ngram, readings, table, training
 from benchmarks.frontier.__main__ import main
 from benchmarks.frontier.early_exit import early_exits
-from benchmarks.frontier.rows import BASE, ROWS, Row, configuration
+from benchmarks.frontier.rows import BASE, ROWS, configuration
 from espnet_blankskip.checkpoint.loading import read_train_config
 from espnet_blankskip.checkpoint.model_building import build_asr_model
-from espnet_blankskip.decoding.decode_config import read_decode_config
-from espnet_blankskip.decoding.frame_scores import FrameScores
-from espnet_blankskip.decoding.search_options import SearchOptions
-from espnet_blankskip.gate_options import GateOptions
 
-TINY = dict(
-    output_size=8,
-    attention_heads=2,
-    linear_units=8,
-    num_blocks=4,
-    interctc_layer_idx=[3],
-    gate_layers=[3],
-    train_skip=0.5,
-)
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory):
-    """Features of a few utterances of AN4, packed and unpacked."""
-    if not (SHARED / "an4").is_dir():
-        pytest.skip(f"no AN4 in {SHARED}")
-    folder = tmp_path_factory.mktemp("frontier")
-    texts = [line.split(" ", 2) for line in (SHARED / "an4/text").open()]
-    files = {file.stem: file for file in (SHARED / "an4/flac").rglob("*-*.*")}
-    rows = [(utt, words.strip()) for utt, _, words in texts if utt in files]
-    sets = {"train": rows[:40], "dev": rows[40:43], "test": rows[43:46]}
-    for name, utterances in sets.items():
-        (folder / name).mkdir()
-        for list_name, values in (
-            ("text", {utt: words for utt, words in utterances}),
-            ("wav.scp", {utt: files[utt] for utt, _ in utterances}),
-        ):
-            lines = [f"{utt} {value}\n" for utt, value in values.items()]
-            (folder / name / list_name).write_text("".join(lines))
-    tar = folder / "an4.tar"
-    assert main(["pack", str(tar), *(f"{n}={folder / n}" for n in sets)]) == 0
-    data.prepare(tar, folder / "an4", "train", [60, 80], "cpu")
-    return folder / "an4"
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-    """A row small enough to train here; what a teacher is worth is not remembered."""
-    monkeypatch.setitem(BASE, "encoder_conf", {**BASE["encoder_conf"], **TINY})
-    return Row("tiny", vocabulary=60)
 
 
 def test_features_are_those_of_the_models_front_end(prepared):
@@ -187,78 +142,6 @@ def test_a_trained_row_is_read_in_every_way(prepared, tiny, tmp_path):
         assert reading.words == words and len(reading.errors) == len(words)
 
 
-def write_arpa(file, words):
-    """Write an n-gram to which all words are equally likely."""
-    rows = "".join(f"-1\t{word}\t0\n" for word in ("<unk>", "<s>", "</s>", *words))
-    head = f"\\data\\\nngram 1={len(words) + 3}\nngram 2=1\n\n\\1-grams:\n"
-    text = head + rows + "\n\\2-grams:\n-1\t<s> </s>\n\n\\end\\\n"
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
-def test_the_lexicon_spells_the_words_of_the_n_gram(prepared, tiny, tmp_path):
-    training.write_config(tiny, tmp_path, prepared, 1, 10)
-    config, lexicon = tmp_path / "config.yaml", tmp_path / "lexicon.txt"
-    arpa = write_arpa(tmp_path / "arpa", ["YES", "ÉTÉ", "NO"])
-    ngram.write_lexicon(config, arpa, lexicon)
-    rows = [line.split("\t") for line in lexicon.read_text().splitlines()]
-    assert [word for word, _ in rows] == ["YES", "NO"]
-    assert all(spelt.replace(" ", "") == f"▁{word}" for word, spelt in rows)
-    with pytest.raises(ValueError, match="--arpa .*config.yaml is no n-gram in ARPA"):
-        ngram.write_lexicon(config, config, lexicon)
-
-
-def test_greedy_search_of_the_scores_reads_what_was_read(prepared, tiny, tmp_path):
-    trained(tiny, tmp_path, prepared)
-    reader, dev = readings.Reader(tmp_path, "cpu"), data.load(prepared / "dev.pt")
-    ((_, encoded, _),) = reader.encode(dev, GateOptions(mode="dense"))
-    states, head = encoded.intermediate[0][1], reader.model.ctc.ctc_lo
-    head.weight.data.normal_(std=100.0)  # has it say something
-    head.bias.data = -head.weight.data @ states.mean((0, 1))
-    gate = dict(gate_layers=[3], blank_threshold=0.5, spike_extension=0)
-    for options in (dict(mode="dense"), dict(gate, mode="skipping")):
-        wanted = reader.read(dev, GateOptions(**options))
-        scores = ngram._scores(reader, dev, wanted[0])
-        assert all(0.0 < share < 1.0 for share in wanted[0].kept)
-        blind = [replace(reading, errors=[]) for reading in wanted]
-        assert ngram._search(reader, dev, scores, SearchOptions(), blind) == wanted
-
-
-def perfect_scores(reader, corpus, like):
-    """Scores of frames that say each utterance's tokens, with a blank after each."""
-    for n, tokens in enumerate(corpus.tokens[60]):
-        labels = torch.tensor([i for token in tokens for i in (token, 0)])
-        logits = 20.0 * torch.nn.functional.one_hot(labels, len(reader.tokens))
-        frames = torch.arange(len(labels)).numpy()
-        log_probs = logits.log_softmax(-1).numpy()
-        yield "dense", n, FrameScores(0, log_probs, frames, frames)
-
-
-def test_an_n_gram_weighs_what_the_dev_set_says(
-    prepared, tiny, tmp_path, monkeypatch, capsys
-):
-    pytest.importorskip("flashlight.lib.text", reason="search with words is an extra")
-    monkeypatch.setitem(ROWS, "tiny", replace(tiny, corpus="an4"))
-    monkeypatch.setattr(ngram, "_scores", perfect_scores)
-    monkeypatch.setattr(ngram, "WORD_SCORES", (-1e3, 0.0, 50.0))
-    (tmp_path / "an4").symlink_to(prepared)
-    folder = tmp_path / "tiny.1"
-    trained(tiny, folder, prepared, 1)
-    said = {name: data.load(prepared / f"{name}.pt").texts for name in ("dev", "test")}
-    greedy = readings.Reading("dense", {}, [9], [9], [], [])
-    readings.write({name: [greedy] for name in said}, folder / "readings.json")
-    words = sorted({w for texts in said.values() for t in texts for w in t.split()})
-    arpa = write_arpa(tmp_path / "arpa", words)
-    command = ["ngram", "tiny", "--arpa", str(arpa), "--folder", str(tmp_path)]
-    assert main(command) == 0
-    assert "tiny:1 dense {} [] 0.00 %" in capsys.readouterr().out
-    found = readings.load(folder / ngram.READINGS)
-    for name, texts in said.items():
-        assert [reading.errors for reading in found[name]] == [[0] * len(texts)]
-    options = read_decode_config(folder / ngram.OPTIONS)
-    assert options["lm_weight"] == 0.25 and "word_score" not in options
-
-
 def made_line(errors, row="gate2"):
     """A line of the table with these errors in four utterances of ten words."""
     reading = readings.Reading("dense", {}, errors, [10] * 4, [], [0.0] * 4)
@@ -374,7 +257,7 @@ def test_the_table_and_its_picture_hold_what_was_read(tmp_path, capsys):
 @pytest.mark.parametrize(
     "command, message",
     [
-        (["train", "by5-gate3"], "no row by5-gate3; there are: an4-layers4,"),
+        (["train", "by5-gate3"], f"no row by5-gate3; there are: {next(iter(ROWS))},"),
         (["table", "an4"], "no row of an4 has been read yet"),
         (["ngram", "dense:2", "--arpa", "x"], "dense:2 is not read yet: train it"),
     ],
