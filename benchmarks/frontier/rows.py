@@ -144,6 +144,11 @@ _START = "an4-layers4"
 ROWS: Dict[str, Row] = {
     # AN4, at what two cores can train in half an hour
     "an4-layers4": _an4("4 layers, trained as such", depth(4, 2)),
+    "an4-layers4-gate2": _an4(
+        "4 layers, skipping after layer 2",
+        {**depth(4, 2), **skipping(2)},
+        "an4-layers4",
+    ),
     "an4-dense": _an4("6 layers, never skipped", {}),
     "an4-gate2": _an4("skipping after layer 2", skipping(2), "an4-dense"),
     "an4-gate2-kd": _an4(
