@@ -149,6 +149,14 @@ ROWS: Dict[str, Row] = {
         {**depth(4, 2), **skipping(2)},
         "an4-layers4",
     ),
+    "an4-layers4-interctc1": _an4("4 layers, interCTC at 1", depth(4, 1)),
+    "an4-layers4-gate1": _an4(
+        "4 layers, skipping after layer 1",
+        {**depth(4, 1), **skipping(1)},
+        "an4-layers4-interctc1",
+    ),
+    "an4-layers2": _an4("2 layers, trained as such", depth(2)),
+    "an4-layers3": _an4("3 layers, trained as such", depth(3)),
     "an4-dense": _an4("6 layers, never skipped", {}),
     "an4-gate2": _an4("skipping after layer 2", skipping(2), "an4-dense"),
     "an4-gate2-kd": _an4(

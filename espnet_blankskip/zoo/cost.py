@@ -30,6 +30,8 @@ STRIDES = {
 # where a layer projects what its convolution sees of a skipped frame, and the share of
 # it: of cgMLP's first projection only the half that gates
 _STALE_PROJECTIONS = {"conv_module.pointwise_conv1": 1.0, "cgmlp.channel_proj1.0": 0.5}
+# where it projects the keys and values of a frame
+_KEY_PROJECTIONS = ("linear_k", "linear_v")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class EncoderCost:
         per_frame: a layer's own work on a frame.
         stale: the part of ``per_frame`` that a skipped frame near a kept one still
             costs with ``conv_context: stale``.
+        keys: the part of ``per_frame`` that every skipped frame still costs with
+            ``attn_context: all``.
         per_pair: attention's work for one query and one key.
         per_position: its work for one query and one place of the relative table.
         table: its projection of the relative table.
@@ -51,6 +55,7 @@ class EncoderCost:
     subsampling: float
     per_frame: float
     stale: float
+    keys: float
     per_pair: float
     per_position: float
     table: float
@@ -58,15 +63,18 @@ class EncoderCost:
     layers: int
     frames: int
 
-    def layer(self, kept: float) -> float:
+    def layer(self, kept: float, attn_context: str = "kept") -> float:
         """One layer in which a share ``kept`` of the frames runs."""
         running = kept * self.frames
+        skipped = self.frames - running
         cost = running * self.per_frame + self.table
         cost += running * running * self.per_pair
         cost += running * self.frames * self.per_position
         # an upper bound: every skipped frame is within reach of a kept one
         if 0 < kept < 1:
-            cost += (self.frames - running) * self.stale
+            cost += skipped * self.stale
+        if attn_context == "all":
+            cost += skipped * self.keys + running * skipped * self.per_pair
         return cost
 
     def dense(self, conditioned: int = 0) -> float:
@@ -100,7 +108,7 @@ def encoder_cost(
         frames: T, encoder frames of the utterance.
     """
     layer = re.compile(r"encoder\.encoders\.0\.(.+)\.weight$")
-    per_frame = stale = table = 0.0
+    per_frame = stale = keys = table = 0.0
     width = state["encoder.after_norm.weight"].numel()
     for name, weight in state.items():
         match = layer.match(name)
@@ -111,10 +119,13 @@ def encoder_cost(
             continue
         per_frame += weight.numel()
         stale += _STALE_PROJECTIONS.get(match.group(1), 0.0) * weight.numel()
+        if match.group(1).endswith(_KEY_PROJECTIONS):
+            keys += weight.numel()
     return EncoderCost(
         subsampling=_subsampling(state, input_layer, frames),
         per_frame=per_frame,
         stale=stale,
+        keys=keys,
         per_pair=2 * width,
         per_position=2 * width if table else 0.0,
         table=table,

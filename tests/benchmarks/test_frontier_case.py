@@ -233,12 +233,16 @@ def test_the_table_and_its_picture_hold_what_was_read(tmp_path, capsys):
     picture = tmp_path / "frontier.png"
     command = ["table", "an4", "--folder", str(tmp_path), "--picture", str(picture)]
     assert main(command) == 0
-    table_lines, differences = capsys.readouterr().out.split("\n\n")
+    summary, table_lines, differences = capsys.readouterr().out.split("\n\n")
+    (line,) = summary.splitlines()[2:]
+    dense, stopping, early_exit, skipping, kept = line.strip("| ").split(" | ")[2:]
+    assert dense.startswith("7.5 % (") and stopping.startswith("30.0 % (")
+    assert skipping.startswith("10.0 % (") and kept == "30 %"
     lines = {line.split(" | ")[1]: line for line in table_lines.splitlines()[2:]}
     assert list(lines) == [
         "dense",
         "layer 2",
-        "early exit at layer 2, 25 % go on",  # at 50 and 75 the same utterances
+        *(f"early exit at layer 2, {n} % go on" for n in (25, 50, 75)),
         "skipping at 2, 35 %",
         "skipping at 2, 45 %",
     ]

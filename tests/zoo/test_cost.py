@@ -106,3 +106,15 @@ def test_keeping_every_frame_saves_nothing():
 )
 def test_what_a_skipped_frame_costs_for_its_neighbours_is_counted(name, conf, numbers):
     assert encoder_cost(light_state(name, conf), "conv2d", 100).stale == numbers
+
+
+def test_attention_to_all_frames_costs_the_keys_of_skipped_ones():
+    encoder = stock_encoder("conformer")(8, **ENCODER_CONF)
+    state = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
+    cost = encoder_cost(state, "conv2d", frames=100)
+    width = ENCODER_CONF["output_size"]
+    projected = 50 * 2 * width * width
+    attended = 50 * 50 * 2 * width
+    more = cost.layer(0.5, "all") - cost.layer(0.5)
+    assert more == pytest.approx(projected + attended)
+    assert cost.layer(1.0, "all") == cost.layer(1.0)
