@@ -130,7 +130,8 @@ def summary(table: Sequence[Line]) -> Iterator[str]:
     )
     yield "|---|---|---|---|---|---|---|"
     by_name = {(line.row, line.way): line for line in table}
-    skipping = {line.row: line for line in _within(table, BUDGET)}
+    # of several gates the first
+    skipping = {line.row: line for line in reversed(_within(table, BUDGET))}
     for row in dict.fromkeys(line.row for line in table):
         cells = [_cell(by_name[row, "dense"]), "", "", "", ""]
         if row in skipping:
