@@ -134,8 +134,12 @@ _THRESHOLDS = tuple(dict(blank_threshold=p) for p in (0.5, 0.7, 0.9, 0.95))
 
 
 def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
-    return Row(what, {**_AN4, **changes}, (1, 2, 3), "an4", 80, trunk, **options)
+    options = {"vocabulary": 80, **options}
+    changes = {**_AN4, **changes}
+    return Row(what, changes, (1, 2, 3), "an4", trunk=trunk, **options)
 
+
+_AN4_BY_4 = {**depth(4, 1), "encoder_conf.input_layer": "dw_conv2d"}
 
 #: An encoder that aligns already: from nothing, utterances as long as LibriSpeech's
 #: take thousands of steps to that.
@@ -148,6 +152,13 @@ ROWS: Dict[str, Row] = {
         "4 layers, skipping after layer 2",
         {**depth(4, 2), **skipping(2)},
         "an4-layers4",
+    ),
+    "an4-by4": _an4("4 layers, dw_conv2d, BPE 30", _AN4_BY_4, vocabulary=30),
+    "an4-by4-gate1": _an4(
+        "4 layers, dw_conv2d, BPE 30, skipping after layer 1",
+        {**_AN4_BY_4, **skipping(1)},
+        "an4-by4",
+        vocabulary=30,
     ),
     "an4-layers4-interctc1": _an4("4 layers, interCTC at 1", depth(4, 1)),
     "an4-layers4-gate1": _an4(
