@@ -17,6 +17,7 @@ from benchmarks.frontier.early_exit import early_exits
 from benchmarks.frontier.rows import BASE, ROWS, configuration
 from espnet_blankskip.checkpoint.loading import read_train_config
 from espnet_blankskip.checkpoint.model_building import build_asr_model
+from espnet_blankskip.encoders import BlankSkipConformerEncoder
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -117,6 +118,20 @@ def test_a_row_begins_with_the_encoder_of_another(prepared, tiny, tmp_path):
         if name.startswith("encoder."):
             assert own[name].equal(weight), name
     assert not own["ctc.ctc_lo.weight"].equal(first["ctc.ctc_lo.weight"])
+
+
+def test_each_batch_draws_gate_options(prepared, tiny, tmp_path, monkeypatch):
+    seen = []
+    set_gate = BlankSkipConformerEncoder.set_gate
+
+    def watched(encoder, **options):
+        set_gate(encoder, **options)
+        seen.append(encoder.blank_threshold)
+
+    monkeypatch.setattr(BlankSkipConformerEncoder, "set_gate", watched)
+    drawn = (dict(blank_threshold=0.6), dict(blank_threshold=0.8))
+    trained(replace(tiny, drawn=drawn), tmp_path, prepared, steps=12)
+    assert len(seen) == 12 and set(seen) == {0.6, 0.8}
 
 
 def test_without_its_trunk_a_row_says_what_to_train_first(prepared, tiny, tmp_path):
