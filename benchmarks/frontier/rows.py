@@ -139,7 +139,7 @@ def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
     return Row(what, changes, (1, 2, 3), "an4", trunk=trunk, **options)
 
 
-_AN4_BY_4 = {**depth(4, 1), "encoder_conf.input_layer": "dw_conv2d"}
+_BY_4 = {"encoder_conf.input_layer": "dw_conv2d"}
 
 #: An encoder that aligns already: from nothing, utterances as long as LibriSpeech's
 #: take thousands of steps to that.
@@ -153,11 +153,20 @@ ROWS: Dict[str, Row] = {
         {**depth(4, 2), **skipping(2)},
         "an4-layers4",
     ),
-    "an4-by4": _an4("4 layers, dw_conv2d, BPE 30", _AN4_BY_4, vocabulary=30),
+    "an4-by4": _an4(
+        "4 layers, dw_conv2d, BPE 30", {**_BY_4, **depth(4, 1)}, vocabulary=30
+    ),
     "an4-by4-gate1": _an4(
         "4 layers, dw_conv2d, BPE 30, skipping after layer 1",
-        {**_AN4_BY_4, **skipping(1)},
+        {**_BY_4, **depth(4, 1), **skipping(1)},
         "an4-by4",
+        vocabulary=30,
+    ),
+    "an4-by4-layers6": _an4("6 layers, dw_conv2d, BPE 30", _BY_4, vocabulary=30),
+    "an4-by4-layers6-gate2": _an4(
+        "6 layers, dw_conv2d, BPE 30, skipping after layer 2",
+        {**_BY_4, **skipping(2)},
+        "an4-by4-layers6",
         vocabulary=30,
     ),
     "an4-layers4-interctc1": _an4("4 layers, interCTC at 1", depth(4, 1)),
@@ -267,12 +276,12 @@ ROWS: Dict[str, Row] = {
     "layers12": Row("12 layers, never skipped", depth(12, 3, 6, 9), init=_START),
     "by4": Row(
         "6 layers, never skipped, dw_conv2d",
-        {"encoder_conf.input_layer": "dw_conv2d"},
+        _BY_4,
         init=_START,
     ),
     "by4-gate2": Row(
         "skipping after layer 2, dw_conv2d",
-        {**skipping(2), "encoder_conf.input_layer": "dw_conv2d"},
+        {**skipping(2), **_BY_4},
         trunk="by4",
     ),
     "conv2d8": Row(
