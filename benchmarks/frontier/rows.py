@@ -178,7 +178,7 @@ ROWS: Dict[str, Row] = {
     "an4-layers2": _an4("2 layers, trained as such", depth(2)),
     "an4-layers3": _an4("3 layers, trained as such", depth(3)),
     "an4-dense": _an4("6 layers, never skipped", {}),
-    "an4-gate2": _an4("skipping after layer 2", skipping(2), "an4-dense"),
+    "an4-gate2": _an4("6 layers, skipping after layer 2", skipping(2), "an4-dense"),
     "an4-gate2-kd": _an4(
         "skipping after layer 2, distillation", {**skipping(2), **_KD}, "an4-dense"
     ),

@@ -190,11 +190,11 @@ def difference(one: Line, other: Line) -> Tuple[float, float, float]:
 
 def draw(table: Sequence[Line], path: Path) -> None:
     """Draw error rate against arithmetic: a colour a model, a shape a way to ask it."""
-    figure = new_figure(9.0, 6.0)
+    figure = new_figure(9.0, 8.0)
     axes = figure.subplots()
     tidy(axes)
     for kind, style in STYLES.items():
-        axes.plot([], [], style, color="grey", label=kind)
+        axes.plot([], [], style, color="black", label=kind)
     rows = list(dict.fromkeys(line.row for line in table))
     for number, row in enumerate(rows):
         colour = f"C{number % 10}"
@@ -213,17 +213,29 @@ def draw(table: Sequence[Line], path: Path) -> None:
                 markersize=4,
                 linewidth=1,
             )
-            last = points[-1]
-            name = f"{100 * last.kept[-1]:.0f} % kept" if "skipping" in way else way
-            axes.annotate(
-                name,
-                (last.cheaper, last.wer),
-                xytext=(5, -9 if number % 2 else 4),
-                textcoords="offset points",
-                fontsize=6,
-                color=colour,
-            )
-    axes.legend(frameon=False, fontsize=7)
+            if not way.startswith("skipping"):
+                continue
+            for line in points:
+                axes.annotate(
+                    f"{100 * line.kept[-1]:.0f}",
+                    (line.cheaper, line.wer),
+                    xytext=(0, -9 if number % 2 else 4),
+                    textcoords="offset points",
+                    fontsize=6,
+                    color=colour,
+                )
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.legend(
+        frameon=False,
+        fontsize=7,
+        ncols=2,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.1),
+        title="at squares: percent of the frames kept after the gate",
+        title_fontsize=7,
+    )
     axes.set_xlabel("times less arithmetic than ESPnet's encoder of twelve layers")
     axes.set_ylabel("word error rate [%]")
     axes.grid(**STYLE_GRID)
