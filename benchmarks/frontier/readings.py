@@ -180,9 +180,11 @@ def read_all(folder: Path, prepared: Path, device: str) -> Dict[str, List[Readin
 
 
 def write(found: Dict[str, List[Reading]], file: Path) -> None:
-    """Write readings by set."""
+    """Write readings by set, whole or not at all."""
     values = {name: [asdict(r) for r in readings] for name, readings in found.items()}
-    file.write_text(json.dumps(values), encoding="utf-8")
+    part = file.with_name(file.name + ".part")
+    part.write_text(json.dumps(values), encoding="utf-8")
+    part.replace(file)
 
 
 def load(file: Path) -> Dict[str, List[Reading]]:

@@ -73,6 +73,10 @@ def train(
 
     Returns:
         Whether it is finished.
+
+    Raises:
+        FileNotFoundError: What it begins with is not there.
+        ValueError: It was begun, or its trunk was trained, with other settings.
     """
     if (folder / WEIGHTS).is_file():
         return True
@@ -98,15 +102,18 @@ def train(
         optimizer, lambda step: _rate(step / steps)
     )
     parts = dict(model=model, optimizer=optimizer, schedule=schedule)
-    step = _resume(folder / RESUME, parts, device)
+    settings = dict(steps=steps, rate=peak_rate, frames=frames_per_batch)
+    step = _resume(folder / RESUME, parts, settings, device)
     if row.trunk and not step:
-        step = _resume(_shared(folder, row, seed), parts, device)
+        step = _resume(_shared(folder, row, seed), parts, settings, device)
+        if step != branching(steps):  # it has no settings: it is an old one
+            raise ValueError(f"{row.trunk}.{seed} was not trained for {steps} steps")
     corpus = data.load(prepared / "train.pt")
     batches = _batches(corpus, frames_per_batch, row.vocabulary, seed, step)
     started, audio, first = time.time(), 0.0, step
     while step < steps:
         if time.time() > deadline:
-            _save(folder / RESUME, parts, step)
+            _checkpoint(folder / RESUME, parts, settings, step)
             return False
         batch = {name: x.to(device) for name, x in next(batches).items()}
         batch["text_lengths"] = batch["text_lengths"].cpu()
@@ -127,12 +134,12 @@ def train(
             spent = time.time() - started
             _log(step, steps, stats, spent, audio, step - first)
         if step == branching(steps) and not row.trunk:
-            _save(folder / SHARED, parts, step)
+            _checkpoint(folder / SHARED, parts, settings, step)
         if step % max(1, steps // 20) == 0 and step < steps:
-            _save(folder / RESUME, parts, step)
+            _checkpoint(folder / RESUME, parts, settings, step)
     model.frontend = frontend.to(device)
     state = {name: value.cpu() for name, value in model.state_dict().items()}
-    torch.save(state, folder / WEIGHTS)
+    _save(folder / WEIGHTS, state)
     (folder / RESUME).unlink(missing_ok=True)
     return True
 
@@ -215,18 +222,35 @@ def _batches(
         epoch += 1
 
 
-def _save(file: Path, parts: Dict, step: int) -> None:
-    state = {name: part.state_dict() for name, part in parts.items()}
+def _save(file: Path, values: Dict) -> None:
+    """Write a file whole or not at all."""
     part = file.with_name(file.name + ".part")
-    torch.save(dict(state, step=step), part)
+    torch.save(values, part)
     part.replace(file)
 
 
-def _resume(file: Path, parts: Dict, device: str) -> int:
-    """Bring back a checkpoint, if there is one; returns its step."""
+def _checkpoint(file: Path, parts: Dict, settings: Dict, step: int) -> None:
+    """Write what `_resume` reads."""
+    state = {name: part.state_dict() for name, part in parts.items()}
+    _save(file, dict(state, step=step, settings=settings))
+
+
+def _resume(file: Path, parts: Dict, settings: Dict, device: str) -> int:
+    """Bring back a checkpoint, if there is one; returns its step.
+
+    Raises:
+        ValueError: It is one of a training with other settings.
+    """
     if not file.is_file():
         return 0
     state = torch.load(file, map_location=device, weights_only=True)
+    known = state.get("settings", settings)  # old ones have none
+    for name, value in settings.items():
+        if known[name] != value:
+            raise ValueError(
+                f"{file.parent.name} was trained with {name} {known[name]} so far, "
+                f"not {value}: go on with the same, or remove it"
+            )
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return state["step"]

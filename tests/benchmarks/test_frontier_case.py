@@ -134,6 +134,41 @@ def test_each_batch_draws_gate_options(prepared, tiny, tmp_path, monkeypatch):
     assert len(seen) == 12 and set(seen) == {0.6, 0.8}
 
 
+def test_a_training_goes_on_with_the_same_settings(prepared, tiny, tmp_path):
+    trained(tiny, tmp_path / "trunk.1", prepared, 10)
+    branch, old = replace(tiny, trunk="trunk"), tmp_path / "old.1"
+    with pytest.raises(ValueError, match="trunk.1 was trained with steps 10 so far"):
+        trained(branch, tmp_path / "branch.1", prepared, 5)
+    old.mkdir()
+    state = torch.load(tmp_path / "trunk.1" / training.SHARED, weights_only=True)
+    assert state.pop("settings") == dict(steps=10, rate=1e-3, frames=1500)
+    torch.save(state, old / training.SHARED)
+    branch = replace(tiny, trunk="old")
+    with pytest.raises(ValueError, match="old.1 was not trained for 20 steps"):
+        trained(branch, tmp_path / "branch.1", prepared, 20)
+    assert trained(branch, tmp_path / "branch.1", prepared, 10)
+
+
+@pytest.mark.parametrize("what", ["weights", "readings"])
+def test_what_is_killed_while_it_is_written_is_not_there(
+    what, prepared, tiny, tmp_path, monkeypatch
+):
+    def half_a_file(*args, **_):
+        next(x for x in args if isinstance(x, Path)).write_bytes(b"{")
+        raise KeyboardInterrupt
+
+    if what == "weights":
+        monkeypatch.setattr(training.torch, "save", half_a_file)
+        with pytest.raises(KeyboardInterrupt):
+            trained(tiny, tmp_path, prepared, 1)
+    else:
+        monkeypatch.setattr(Path, "write_text", half_a_file)
+        with pytest.raises(KeyboardInterrupt):
+            readings.write({"dev": []}, tmp_path / "readings.json")
+    for name in (training.WEIGHTS, "readings.json"):
+        assert not (tmp_path / name).exists()
+
+
 def test_without_its_trunk_a_row_says_what_to_train_first(prepared, tiny, tmp_path):
     branch = replace(tiny, trunk="trunk")
     with pytest.raises(FileNotFoundError, match="trunk.1 is to be trained first"):
