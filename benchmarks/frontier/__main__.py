@@ -140,13 +140,16 @@ def run_ngram(args) -> int:
 
 
 def run_table(args) -> int:
-    """Print the table."""
-    from benchmarks.frontier.table import write
+    """Print the table, and draw the picture if there is to be one."""
+    from benchmarks.frontier.picture import draw
+    from benchmarks.frontier.table import lines, write
 
-    try:
-        print(write(args.folder, args.corpus, args.picture, args.part), end="")
-    except ValueError as nothing_read:
-        sys.exit(str(nothing_read))
+    table = lines(args.folder, args.corpus, args.part)
+    if not table:
+        sys.exit(f"{args.folder}: no row of {args.corpus} has been read yet")
+    if args.picture:
+        draw(table, args.picture)
+    print(write(table), end="")
     return 0
 
 

@@ -40,7 +40,7 @@ def early_exits(found: Dict[str, List[Reading]], part: str) -> Iterator[Reading]
             words = np.array(stopped.words)
             yield replace(
                 stopped,
-                way=f"early exit at {shallow.way}",
+                way=f"early exit at {shallow.way}, {share} % go on",
                 errors=errors.tolist(),
                 kept=[float(words[goes_on].sum() / words.sum())],
             )

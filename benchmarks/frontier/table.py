@@ -1,4 +1,4 @@
-"""The table of what was read, and the picture of it.
+"""The table of what was read.
 
 Word error rate against arithmetic: multiply-adds of encoder and head for ten seconds
 of audio, against the stock conformer of ESPnet with conv2d and twelve layers of the
@@ -6,27 +6,21 @@ same width. Speed is measured elsewhere (``python -m benchmarks front``, ``encod
 """
 
 from dataclasses import dataclass, field, replace
-from itertools import chain, cycle
+from itertools import chain
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
-import torch
 
+from benchmarks.frontier.arithmetic import times_less
 from benchmarks.frontier.early_exit import GOING_ON, early_exits
 from benchmarks.frontier.ngram import READINGS as NGRAM_READINGS
 from benchmarks.frontier.readings import BUDGETS, Reading, chosen, gate_lists, load
-from benchmarks.frontier.rows import ROWS, configuration
-from espnet_blankskip.encoders import BlankSkipConformerEncoder
-from espnet_blankskip.pictures.style import STYLE_GRID, new_figure, save_png, tidy
-from espnet_blankskip.zoo.cost import EncoderCost, encoder_cost
+from benchmarks.frontier.rows import ROWS
 
-SECONDS = 10
 RESAMPLES = 10_000
 #: Percent of the frames that may be kept where skipping is compared with other ways.
 BUDGET = 40
-#: How the picture shows the ways to ask a model.
-STYLES = {"dense": "o", "layer": "v", "early exit": "^:", "skipping": "s-"}
 
 
 @dataclass
@@ -70,26 +64,26 @@ def lines(folder: Path, corpus: str, part: str = "test") -> List[Line]:
     """
     found: Dict[Tuple[str, str], Dict[int, Reading]] = {}
     ngram: Dict[Tuple[str, str], Dict[int, Reading]] = {}
-    for name, row in ROWS.items():
-        for seed in row.seeds if row.corpus == corpus else ():
-            file = folder / f"{name}.{seed}" / "readings.json"
-            if not file.is_file():
-                continue
-            greedy = load(file)
+    for name in (name for name, row in ROWS.items() if row.corpus == corpus):
+        for seed, experiment in _experiments(folder, name):
+            greedy = load(experiment / "readings.json")
             for way, reading in _ways(greedy, part):
-                found.setdefault((name, way), {})[seed] = reading
-            file = file.with_name(NGRAM_READINGS)
+                seeds = found.setdefault((name, way), {})
+                if reading:
+                    seeds[seed] = reading
+            file = experiment / NGRAM_READINGS
             if file.is_file():
                 again = {**greedy, part: load(file)[part]}
                 for way, reading in _ways(again, part):
-                    ngram.setdefault((name, way), {})[seed] = reading
+                    if reading:
+                        ngram.setdefault((name, way), {})[seed] = reading
     result: List[Line] = []
     for (name, way), readings in found.items():
         larger = way.startswith("skipping") and result[-1].readings == readings
-        if larger:
-            continue  # a budget that changes nothing
+        if larger or not readings:
+            continue  # a budget that changes nothing, or is too small
         kept = np.mean([r.kept for r in readings.values()], axis=0).tolist()
-        cheaper = [_stock_cost(name) / _cost(name, r) for r in readings.values()]
+        cheaper = [times_less(name, r) for r in readings.values()]
         result.append(
             Line(
                 name,
@@ -105,25 +99,40 @@ def lines(folder: Path, corpus: str, part: str = "test") -> List[Line]:
     return result
 
 
-def _ways(found: Dict[str, List[Reading]], part: str) -> Iterator[Tuple[str, Reading]]:
-    """What was read of a set, with the way in words; settings as dev chose them."""
+def _experiments(folder: Path, name: str) -> List[Tuple[int, Path]]:
+    """Seeds of a row that were read, ascending, and their experiments."""
+    files = folder.glob(f"{name}.*/readings.json")
+    numbered = [(file.parent.suffix[1:], file.parent) for file in files]
+    return sorted((int(seed), path) for seed, path in numbered if seed.isdecimal())
+
+
+def _ways(
+    found: Dict[str, List[Reading]], part: str
+) -> Iterator[Tuple[str, Optional[Reading]]]:
+    """What was read of a set, with the way in words; settings as dev chose them.
+
+    The ways are the same for all seeds; None where the dev set chose no settings.
+    """
     by_gate = {_in_words(r.gate): r for r in found[part]}
     for reading in found[part]:
         if reading.way != "skipping":
             yield reading.way, reading
-    for reading, share in zip(early_exits(found, part), cycle(GOING_ON)):
-        yield f"{reading.way}, {share} % go on", reading
+    for reading in early_exits(found, part):
+        yield reading.way, reading
     swept = [reading for reading in found["dev"] if reading.way == "skipping"]
     for gates in gate_lists(swept):
         where = ",".join(map(str, gates))
         for budget in BUDGETS:
             best = chosen(swept, gates, budget)
-            if best and _in_words(best.gate) in by_gate:
-                yield f"skipping at {where}, {budget} %", by_gate[_in_words(best.gate)]
+            reading = by_gate.get(_in_words(best.gate)) if best else None
+            yield f"skipping at {where}, {budget} %", reading
 
 
 def summary(table: Sequence[Line]) -> Iterator[str]:
-    """A line a model: all layers, stopping, early exit, and skipping within BUDGET."""
+    """A line a model: all layers, stopping, early exit, and skipping within BUDGET.
+
+    How many seeds did is said where not all do.
+    """
     yield (
         "| model | what | dense | stopping at the gate | early exit there | skipping "
         "| kept |"
@@ -139,6 +148,9 @@ def summary(table: Sequence[Line]) -> Iterator[str]:
             _, layer, early_exit = _other_ways(line)
             others = (by_name[row, layer], by_name[row, early_exit], line)
             cells[1:] = [*map(_cell, others), f"{100 * line.kept[-1]:.0f} %"]
+            seeds, all_seeds = len(line.wers), len(by_name[row, "dense"].wers)
+            if seeds < all_seeds:
+                cells[-1] += f" ({seeds} of {all_seeds} seeds)"
         yield f"| {row} | {ROWS[row].what} | {' | '.join(cells)} |"
 
 
@@ -186,61 +198,6 @@ def difference(one: Line, other: Line) -> Tuple[float, float, float]:
     sampled = 100.0 * apart[draws].sum(1) / words[draws].sum(1)
     low, high = np.percentile(sampled, [2.5, 97.5])
     return 100.0 * float(apart.sum() / words.sum()), float(low), float(high)
-
-
-def draw(table: Sequence[Line], path: Path) -> None:
-    """Draw error rate against arithmetic: a colour a model, a shape a way to ask it."""
-    figure = new_figure(9.0, 8.0)
-    axes = figure.subplots()
-    tidy(axes)
-    for kind, style in STYLES.items():
-        axes.plot([], [], style, color="black", label=kind)
-    rows = list(dict.fromkeys(line.row for line in table))
-    for number, row in enumerate(rows):
-        colour = f"C{number % 10}"
-        axes.plot([], [], "o", color=colour, label=f"{row}: {ROWS[row].what}")
-        joined: Dict[str, List[Line]] = {}
-        for line in table:
-            if line.row == row:
-                joined.setdefault(line.way.partition(",")[0], []).append(line)
-        for way, points in joined.items():
-            style = next(s for kind, s in STYLES.items() if way.startswith(kind))
-            axes.plot(
-                [line.cheaper for line in points],
-                [line.wer for line in points],
-                style,
-                color=colour,
-                markersize=4,
-                linewidth=1,
-            )
-            if not way.startswith("skipping"):
-                continue
-            for line in points:
-                axes.annotate(
-                    f"{100 * line.kept[-1]:.0f}",
-                    (line.cheaper, line.wer),
-                    xytext=(0, -9 if number % 2 else 4),
-                    textcoords="offset points",
-                    fontsize=6,
-                    color=colour,
-                )
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
-    axes.legend(
-        frameon=False,
-        fontsize=7,
-        ncols=2,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.1),
-        title="at squares: percent of the frames kept after the gate",
-        title_fontsize=7,
-    )
-    axes.set_xlabel("times less arithmetic than ESPnet's encoder of twelve layers")
-    axes.set_ylabel("word error rate [%]")
-    axes.grid(**STYLE_GRID)
-    axes.set_axisbelow(True)
-    save_png(figure, path)
 
 
 def differences(table: Sequence[Line]) -> Iterator[str]:
@@ -310,60 +267,7 @@ def _in_words(gate: Dict) -> str:
     )
 
 
-def _cost(name: str, reading: Reading) -> float:
-    """Multiply-adds of a row's encoder, asked in one way."""
-    if reading.way.startswith("early exit at "):
-        stopped = replace(reading, way=reading.way.split(" at ")[1])
-        dense = replace(reading, way="dense")
-        share = reading.kept[0]
-        return (1 - share) * _cost(name, stopped) + share * _cost(name, dense)
-    config = configuration(ROWS[name])
-    cost = _encoder_cost(name)
-    layers = cost.layers
-    if reading.way.startswith("layer "):
-        layers = int(reading.way.split()[1])
-    gates = reading.gate.get("gate_layers", [])
-    attn_context = reading.gate.get("attn_context", "kept")
-    running, total = 1.0, cost.subsampling
-    for number in range(1, layers + 1):
-        total += cost.layer(running, attn_context)
-        if number in gates:
-            running = reading.kept[list(gates).index(number)]
-    total += running * cost.frames * cost.head
-    if gates and not config["model_conf"]["factorized_ctc"]:
-        total += cost.frames * cost.head
-    return total
-
-
-def _stock_cost(name: str) -> float:
-    """Multiply-adds of ESPnet's encoder of a row's width: conv2d, twelve layers."""
-    changes = dict(input_layer="conv2d", subsampling_channels=None, num_blocks=12)
-    return _encoder_cost(name, **changes).dense()
-
-
-def _encoder_cost(name: str, **changes) -> EncoderCost:
-    """Arithmetic of a row's encoder, with options changed; positions are a table."""
-    row = ROWS[name]
-    options = {**configuration(row)["encoder_conf"], **changes}
-    options = {k: v for k, v in options.items() if k not in ("gate_layers",)}
-    with torch.device("meta"):
-        encoder = BlankSkipConformerEncoder(80, **options)
-        head = torch.empty(row.vocabulary + 2, encoder.output_size())
-    state = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
-    state["ctc.ctc_lo.weight"] = head
-    by = 8 if options["input_layer"].endswith("8") else 4
-    cost = encoder_cost(state, options["input_layer"], 100 * SECONDS // by)
-    return EncoderCost(**{**vars(cost), "table": 0.0})
-
-
-def write(
-    folder: Path, corpus: str, picture: Optional[Path], part: str = "test"
-) -> str:
-    """The table of a corpus as Markdown; draws the picture, if there is to be one."""
-    table = lines(folder, corpus, part)
-    if not table:
-        raise ValueError(f"{folder}: no row of {corpus} has been read yet")
-    if picture:
-        draw(table, picture)
+def write(table: Sequence[Line]) -> str:
+    """The summary, the table and the differences as Markdown."""
     parts = (summary(table), [""], markdown(table), [""], differences(table))
     return "\n".join(chain.from_iterable(parts)) + "\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.frontier import data, ngram, readings, table, training
+from benchmarks.frontier import arithmetic, data, ngram, readings, table, training
 from benchmarks.frontier.__main__ import main
 from benchmarks.frontier.early_exit import early_exits
 from benchmarks.frontier.rows import BASE, ROWS, configuration
@@ -217,7 +217,7 @@ def test_a_difference_needs_the_same_seeds():
 def cost(name, way="dense", gate=None, kept=()):
     """Arithmetic saved by a row, asked in one way."""
     reading = readings.Reading(way, gate or {}, [0], [1], list(kept), [0.0])
-    return table._stock_cost(name) / table._cost(name, reading)
+    return arithmetic.times_less(name, reading)
 
 
 def test_arithmetic_is_counted_against_the_stock_encoder_with_conv2d():
@@ -228,9 +228,30 @@ def test_arithmetic_is_counted_against_the_stock_encoder_with_conv2d():
     assert cost("by4-gate2", "skipping", gate, [0.3]) > 1.5 * all_kept
     assert cost("by4-gate2", "layer 2") > cost("by4-gate2", "skipping", gate, [0.01])
     assert cost("dense") > 1.5 * cost("by4")
-    halfway = cost("dense", "early exit at layer 2", kept=[0.5])
-    mean = (1 / cost("dense") + 1 / cost("dense", "layer 2")) / 2
-    assert 1 / halfway == pytest.approx(mean)
+    zero = dict(gate, conv_context="zero")
+    assert cost("dense", "skipping", zero, [0.3]) > cost(
+        "dense", "skipping", gate, [0.3]
+    )
+
+
+def test_every_use_of_the_head_is_counted():
+    def multiply_adds(name, way, gates, kept):
+        gate = dict(gate_layers=gates) if gates else {}
+        reading = readings.Reading(way, gate, [0], [1], kept, [0.0])
+        return arithmetic._cost(name, reading)
+
+    encoder = arithmetic._encoder_cost("plain")
+    assert encoder.head == 500 * 96
+    head = encoder.frames * encoder.head
+    for gates, kept, shares in (([2], [0.3], 1.0), ([2, 4], [0.5, 0.3], 1.5)):
+        plain, factorized = (
+            multiply_adds(name, "skipping", gates, kept) for name in ("plain", "gate2")
+        )
+        assert plain - factorized == pytest.approx(shares * head)
+    dense = multiply_adds("dense", "dense", [], [])
+    stopped = multiply_adds("dense", "layer 2", [], [])
+    early_exit = multiply_adds("dense", "early exit at layer 2, 25 % go on", [], [0.2])
+    assert early_exit == pytest.approx(0.8 * stopped + 0.2 * (dense + head))
 
 
 def test_an_early_exit_stops_the_utterances_that_are_sure():
@@ -244,7 +265,7 @@ def test_an_early_exit_stops_the_utterances_that_are_sure():
     }
     some, half, most = early_exits(found, "test")
     assert some.errors == [1, 2, 3, 0]
-    assert some.way == "early exit at layer 2" and some.kept == [0.5]
+    assert some.way == "early exit at layer 2, 25 % go on" and some.kept == [0.5]
     assert some.kept <= half.kept <= most.kept
 
 
@@ -306,6 +327,28 @@ def test_the_table_and_its_picture_hold_what_was_read(tmp_path, capsys):
     assert "| +2.5 |" in lines[0] and "| +5.0, +0.0 to +10.0 |" in lines[0]
     assert "| an4-gate2, layer 2 | -20.0 | -20.0 to -20.0 |" in lines[1]
     assert picture.stat().st_size > 10_000
+
+
+def test_a_budget_that_some_seeds_cannot_keep_has_its_place_in_the_table(tmp_path):
+    dense = readings.Reading("dense", {}, [0, 0], [10, 10], [], [0.0, 0.0])
+    layer2 = replace(dense, way="layer 2")
+    for seed, shares in ((1, (0.4, 0.5)), (7, (0.25, 0.4, 0.5)), (10, (0.5,))):
+        swept = [gate_reading(0.5 + kept, [0, 0], kept) for kept in shares]
+        better = [replace(r, errors=[0, 9 - n]) for n, r in enumerate(swept)]
+        file = tmp_path / f"an4-gate2.{seed}" / "readings.json"
+        file.parent.mkdir()
+        found = [dense, layer2, *better]
+        readings.write({"dev": found, "test": found}, file)
+    (tmp_path / "an4-gate2.old").mkdir()
+    skipping = [r for r in table.lines(tmp_path, "an4") if r.way.startswith("skip")]
+    assert {r.way: list(r.readings) for r in skipping} == {
+        "skipping at 2, 25 %": [7],
+        "skipping at 2, 40 %": [1, 7],
+        "skipping at 2, 50 %": [1, 7, 10],
+    }
+    assert [r.way for r in skipping] == [f"skipping at 2, {n} %" for n in (25, 40, 50)]
+    (line,) = list(table.summary(table.lines(tmp_path, "an4")))[2:]
+    assert line.endswith("| 40 % (2 of 3 seeds) |")
 
 
 @pytest.mark.parametrize(
