@@ -7,13 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Iterable, Iterator, List, Tuple
 
 import torch
 
 from benchmarks.frontier.rows import ROWS
 
 HERE = Path("exp/frontier")
+#: A row's name and a seed.
+Pair = Tuple[str, int]
+CORPORA = sorted({row.corpus for row in ROWS.values()})
 
 
 def main(argv) -> int:
@@ -39,6 +42,7 @@ def get_parser() -> argparse.ArgumentParser:
     pack.add_argument(
         "sets",
         nargs="+",
+        type=_set,
         metavar="NAME=FOLDER",
         help="data folder of each set: train=, dev=, test=",
     )
@@ -46,7 +50,9 @@ def get_parser() -> argparse.ArgumentParser:
 
     prepare = commands.add_parser("prepare", help="features of a packed corpus")
     prepare.add_argument("file", type=Path, help="what `pack` wrote")
-    prepare.add_argument("--corpus", default="librispeech", help="its name in the rows")
+    prepare.add_argument(
+        "--corpus", choices=CORPORA, default="librispeech", help="its name in the rows"
+    )
     prepare.set_defaults(run=run_prepare)
 
     train = commands.add_parser("train", help="train and read rows that are not yet")
@@ -71,7 +77,7 @@ def get_parser() -> argparse.ArgumentParser:
     ngram.set_defaults(run=run_ngram)
 
     table = commands.add_parser("table", help="what was read so far, as Markdown")
-    table.add_argument("corpus", help="librispeech or an4")
+    table.add_argument("corpus", choices=CORPORA)
     table.add_argument("--set", choices=("dev", "test"), default="test", dest="part")
     table.add_argument("--picture", type=Path, help="a PNG to draw")
     table.set_defaults(run=run_table)
@@ -84,11 +90,19 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _set(text: str) -> Tuple[str, Path]:
+    """NAME=FOLDER of a command line."""
+    name, sign, folder = text.partition("=")
+    if not (name and sign and Path(folder, "wav.scp").is_file()):
+        raise argparse.ArgumentTypeError(f"{text} names no folder with a wav.scp")
+    return name, Path(folder)
+
+
 def run_pack(args) -> int:
     """Write the tar."""
     from benchmarks.frontier.data import pack
 
-    pack({k: Path(v) for k, v in (s.split("=", 1) for s in args.sets)}, args.file)
+    pack(dict(args.sets), args.file)
     return 0
 
 
@@ -103,23 +117,37 @@ def run_prepare(args) -> int:
 
 def run_train(args) -> int:
     """Train rows, side by side if asked to; each in a process of its own."""
-    wanted = list(_wanted(args.rows))
-    deadline = time.time() + 60 * args.minutes if args.minutes else float("inf")
-    if len(wanted) == 1:
-        return train_one(args, *wanted[0], deadline)
-    waiting, running, failed = list(wanted), {}, 0
+    waiting = list(dict.fromkeys(_wanted(args.rows)))
+    deadline = float("inf")
+    if args.minutes is not None:
+        deadline = time.time() + 60 * args.minutes
+    if len(waiting) == 1:
+        return train_one(args, *waiting[0], deadline)
+    running, failed = {}, 0
     while waiting or running:
-        while waiting and len(running) < args.jobs and time.time() < deadline:
-            row, seed = waiting.pop(0)
-            running[_start(args, row, seed, deadline)] = f"{row}:{seed}"
         if waiting and time.time() >= deadline:
             print("no time left for " + ", ".join(f"{r}:{s}" for r, s in waiting))
             waiting.clear()
+        for row, seed in _ready(waiting, running.values())[: args.jobs - len(running)]:
+            waiting.remove((row, seed))
+            running[_start(args, row, seed, deadline)] = (row, seed)
         time.sleep(0.2)
         for job in [job for job in running if job.poll() is not None]:
+            row, seed = running.pop(job)
             failed += job.returncode != 0
-            print(f"{running.pop(job)}: {'ended' if not job.returncode else 'FAILED'}")
+            log = args.folder / f"{row}.{seed}" / "train.log"
+            print(f"{row}:{seed} {f'FAILED, see {log}' if job.returncode else 'ended'}")
     return 1 if failed else 0
+
+
+def _ready(waiting: List[Pair], running: Iterable[Pair]) -> List[Pair]:
+    """The rows that wait for none of these to be trained first."""
+    unfinished = {*waiting, *running}
+    return [
+        (row, seed)
+        for row, seed in waiting
+        if not {(ROWS[row].trunk, seed), (ROWS[row].init, seed)} & unfinished
+    ]
 
 
 def run_ngram(args) -> int:
@@ -161,22 +189,27 @@ def train_one(args, name: str, seed: int, deadline: float) -> int:
     row = ROWS[name]
     folder = args.folder / f"{name}.{seed}"
     prepared = args.folder / row.corpus
-    finished = train(
-        row,
-        folder,
-        prepared,
-        seed,
-        round(args.steps * row.length),
-        args.rate,
-        args.frames,
-        args.device,
-        args.dtype,
-        deadline,
-    )
+    try:
+        finished = train(
+            row,
+            folder,
+            prepared,
+            seed,
+            round(args.steps * row.length),
+            args.rate,
+            args.frames,
+            args.device,
+            args.dtype,
+            deadline,
+        )
+    except (FileNotFoundError, ValueError) as cannot:
+        sys.exit(str(cannot))
     if not finished:
         print(f"{name}:{seed} stopped with a checkpoint: the time is over")
     elif not (folder / "readings.json").is_file():
         _print(name, seed, read_all(folder, prepared, args.device)["test"])
+    else:
+        print(f"{name}:{seed} is trained and read already: {folder}")
     return 0
 
 
@@ -189,13 +222,15 @@ def _print(name: str, seed: int, found) -> None:
         )
 
 
-def _wanted(names: List[str]) -> Iterator[Tuple[str, int]]:
+def _wanted(names: List[str]) -> Iterator[Pair]:
     """Rows and seeds to train, in order: the first seeds of all, then the second."""
     if names:
         for name in names:
             row, _, seed = name.partition(":")
             if row not in ROWS:
                 sys.exit(f"no row {row}; there are: {', '.join(ROWS)}")
+            if seed and not seed.isdecimal():
+                sys.exit(f"{name}: a seed is a whole number")
             yield row, int(seed or 1)
         return
     pairs = [(seed, name) for name, row in ROWS.items() for seed in row.seeds]

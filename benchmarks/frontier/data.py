@@ -18,13 +18,13 @@ import soundfile
 import torch
 import torchaudio
 
+from benchmarks.frontier.rows import BASE
 from espnet_blankskip.kaldi.lists import read_table
 from espnet_blankskip.upstream import model_part
 
 RATE = 16000
 #: ESPnet's `speed_perturb_factors` of the usual recipe.
 SPEEDS = (Fraction(9, 10), Fraction(1), Fraction(11, 10))
-FRONTEND = dict(n_fft=512, win_length=400, hop_length=160)
 
 
 @dataclass
@@ -72,6 +72,9 @@ def prepare(
         train: The training set; the others are computed at their own speed alone.
         vocabularies: Numbers of subwords.
         device: Where to compute features.
+
+    Raises:
+        ValueError: A recording has another sampling rate.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(file) as tar:
@@ -89,7 +92,7 @@ def prepare(
         size: _subwords(list(texts[train].values()), folder / f"bpe{size}", size)
         for size in vocabularies
     }
-    frontend = model_part("frontend", "default")(**FRONTEND).to(device)
+    frontend = model_part("frontend", "default")(**BASE["frontend_conf"]).to(device)
     for name, files in members.items():
         utt_ids = sorted(files)
         with ProcessPoolExecutor() as pool:
@@ -129,7 +132,8 @@ def token_list(folder: Path, size: int) -> List[str]:
 def _decode(data: bytes) -> np.ndarray:
     """Samples (S,) of a recording."""
     samples, rate = soundfile.read(io.BytesIO(data), dtype="float32")
-    assert rate == RATE, f"{rate} Hz"
+    if rate != RATE:
+        raise ValueError(f"recordings must have {RATE} Hz, not {rate}")
     return samples
 
 

@@ -195,7 +195,7 @@ def load(file: Path) -> Dict[str, List[Reading]]:
 
 def _gates(reader: Reader) -> List[Sequence[int]]:
     """Lists of gates to read a model with: as trained, else one by one."""
-    if len(reader.trained_gates) == 2:
+    if len(reader.trained_gates) > 1:
         return [reader.trained_gates]
     return [[n] for n in reader.interctc if n <= LATEST_GATE]
 

@@ -80,6 +80,8 @@ def train(
     """
     if (folder / WEIGHTS).is_file():
         return True
+    if not (prepared / "train.pt").is_file():
+        raise FileNotFoundError(f"no features in {prepared}: `prepare` makes them")
     folder.mkdir(parents=True, exist_ok=True)
     write_config(row, folder, prepared, seed, steps)
     torch.manual_seed(seed)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.frontier import __main__ as command_line
 from benchmarks.frontier import arithmetic, data, ngram, readings, table, training
 from benchmarks.frontier.__main__ import main
 from benchmarks.frontier.early_exit import early_exits
@@ -355,14 +356,79 @@ def test_a_budget_that_some_seeds_cannot_keep_has_its_place_in_the_table(tmp_pat
     "command, message",
     [
         (["train", "by5-gate3"], f"no row by5-gate3; there are: {next(iter(ROWS))},"),
+        (["train", "dense:one"], "dense:one: a seed is a whole number"),
+        (["train", "dense"], "no features in .*/librispeech: `prepare` makes them"),
         (["table", "an4"], "no row of an4 has been read yet"),
         (["ngram", "dense:2", "--arpa", "x"], "dense:2 is not read yet: train it"),
     ],
-    ids=["row", "table", "ngram"],
+    ids=["row", "seed", "features", "table", "ngram"],
 )
 def test_what_is_not_there_is_named(command, message, tmp_path):
     with pytest.raises(SystemExit, match=message):
         main([*command, "--folder", str(tmp_path)])
+
+
+def test_sets_to_pack_are_checked_as_they_are_typed(tmp_path, capsys):
+    for typed in ("train", f"train={tmp_path}"):
+        with pytest.raises(SystemExit):
+            main(["pack", str(tmp_path / "tar"), typed])
+        assert f"{typed} names no folder with a wav.scp" in capsys.readouterr().err
+
+
+def test_no_minutes_are_time_for_no_step(prepared, tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(ROWS, "tiny", replace(tiny, corpus="an4"))
+    (tmp_path / "an4").symlink_to(prepared)
+    command = ["train", "tiny", "--minutes", "0", "--steps", "2", "--device", "cpu"]
+    assert main([*command, "--frames", "1000", "--folder", str(tmp_path)]) == 0
+    assert "tiny:1 stopped with a checkpoint" in capsys.readouterr().out
+    saved = torch.load(tmp_path / "tiny.1" / training.RESUME, weights_only=True)
+    assert saved["step"] == 0
+
+
+def test_rows_wait_for_those_that_they_begin_with(tmp_path, monkeypatch, capsys):
+    started = {}
+
+    def start(_, row, seed, __):
+        needs = {(ROWS[row].trunk, seed), (ROWS[row].init, seed)} & set(wanted)
+        assert all(started[pair].poll() is not None for pair in needs)
+        ending = "false" if row == "an4-dense" else "sleep 0.3"
+        started[row, seed] = subprocess.Popen(["sh", "-c", ending])
+        return started[row, seed]
+
+    monkeypatch.setattr(command_line, "_start", start)
+    names = ["gate2", "dense", "an4-dense", "an4-layers4-gate2", "an4-layers4"]
+    wanted = [(name, 1) for name in names]
+    command = ["train", *names, "dense:1", "--jobs", "3", "--folder", str(tmp_path)]
+    assert main(command) == 1
+    assert len(started) == 5 and list(started)[-1] == ("gate2", 1)
+    said = capsys.readouterr().out
+    assert f"an4-dense:1 FAILED, see {tmp_path}/an4-dense.1/train.log" in said
+    assert "gate2:1 ended" in said
+
+
+def options_of(row):
+    """Its options by dotted names, but for those that begin after branching."""
+    late = ("train_skip", "attn_context", "conv_context", "spike_extension")
+    late += ("kd_weight", "kd_frames")
+    return {
+        f"{section}.{name}": value
+        for section, options in configuration(row).items()
+        for name, value in dict(
+            options if isinstance(options, dict) else {"": options}
+        ).items()
+        if name not in late
+    }
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.trunk])
+def test_a_row_and_its_trunk_share_all_that_the_first_steps_depend_on(name):
+    row, trunk = ROWS[name], ROWS[ROWS[name].trunk]
+    assert not trunk.trunk
+    assert options_of(row) == options_of(trunk)
+    # without gates batches are not counted
+    assert options_of(trunk)["encoder_conf.gate_layers"]
+    for shared in ("corpus", "vocabulary", "length"):
+        assert getattr(row, shared) == getattr(trunk, shared)
 
 
 @pytest.mark.slow
