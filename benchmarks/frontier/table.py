@@ -148,14 +148,19 @@ def summary(table: Sequence[Line]) -> Iterator[str]:
             _, layer, early_exit = _other_ways(line)
             others = (by_name[row, layer], by_name[row, early_exit], line)
             cells[1:] = [*map(_cell, others), f"{100 * line.kept[-1]:.0f} %"]
-            seeds, all_seeds = len(line.wers), len(by_name[row, "dense"].wers)
-            if seeds < all_seeds:
-                cells[-1] += f" ({seeds} of {all_seeds} seeds)"
+            cells[-1] += _fewer(line.readings, by_name[row, "dense"].readings)
         yield f"| {row} | {ROWS[row].what} | {' | '.join(cells)} |"
 
 
 def _cell(line: Line) -> str:
     return f"{line.wer:.1f} % ({line.cheaper:.1f}x)"
+
+
+def _fewer(seeds: Dict[int, Reading], all_seeds: Dict[int, Reading]) -> str:
+    """How many seeds did, if not all."""
+    if len(seeds) == len(all_seeds):
+        return ""
+    return f" ({len(seeds)} of {len(all_seeds)} seeds)"
 
 
 def markdown(table: Sequence[Line]) -> Iterator[str]:
@@ -169,7 +174,9 @@ def markdown(table: Sequence[Line]) -> Iterator[str]:
         kept = " / ".join(f"{100 * share:.0f} %" for share in line.kept)
         wers = ", ".join(f"{wer:.1f}" for wer in line.wers)
         again = [reading.wer for reading in line.ngram.values()]
-        with_ngram = f"{np.mean(again):.1f} %" if again else ""
+        with_ngram = ""
+        if again:
+            with_ngram = f"{np.mean(again):.1f} %{_fewer(line.ngram, line.readings)}"
         yield (
             f"| {line.row} | {line.way} | {line.gate} | {kept} | {line.cheaper:.1f}x "
             f"| {line.wer:.1f} % | {wers} | {with_ngram} |"
