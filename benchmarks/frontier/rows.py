@@ -109,7 +109,7 @@ class Row:
     Attributes:
         what: in words.
         changes: of the base configuration.
-        seeds: how often it is trained.
+        seeds: with which it is trained where no rows are named.
         corpus: "librispeech" or "an4".
         vocabulary: number of subwords.
         trunk: the row whose first steps it shares, or "".
