@@ -176,3 +176,18 @@ def test_a_budget_that_some_seeds_cannot_keep_has_its_place_in_the_table(tmp_pat
         "40.0 % (1 of 2 seeds) |",
         "35.0 % (1 of 3 seeds) |",
     ]
+
+
+def test_a_model_that_keeps_many_is_compared_where_it_keeps_fewest(tmp_path):
+    dense = readings.Reading("dense", {}, [0, 0], [10, 10], [], [0.0, 0.0])
+    found = [dense, replace(dense, way="layer 2")]
+    found += [gate_reading(0.9, [0, 2], 0.45), gate_reading(0.95, [0, 1], 0.55)]
+    (tmp_path / "an4-gate2.1").mkdir()
+    file = tmp_path / "an4-gate2.1/readings.json"
+    readings.write({"dev": found, "test": found}, file)
+    read = table.lines(tmp_path, "an4")
+    (line,) = list(table.summary(read))[2:]
+    assert line.endswith("| 45 % |") and "| 10.0 % (" in line
+    compared = list(table.differences(read))[2:]
+    assert len(compared) == 3
+    assert all("| an4-gate2, skipping at 2, 45 % |" in line for line in compared)
