@@ -39,7 +39,6 @@ def draw(table: Sequence[Line], path: Path) -> None:
                 markersize=4,
                 linewidth=1,
             )
-            last = points[-1]
             if not way.startswith("skipping"):
                 continue
             for line in points:
