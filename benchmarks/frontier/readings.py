@@ -26,7 +26,7 @@ LATEST_GATE = 6
 #: Utterances that are encoded together.
 BATCH = 48
 #: Kept shares in percent for which the dev set chooses a setting.
-BUDGETS = (25, 30, 35, 40, 45, 50, 60)
+BUDGETS = (25, 30, 35, 40, 45, 50, 60, 70, 80)
 
 
 @dataclass
