@@ -213,7 +213,7 @@ ROWS: Dict[str, Row] = {
     ),
     # mini LibriSpeech
     "dense": Row("6 layers, never skipped", init=_START),
-    "gate2": Row("skipping after layer 2", skipping(2), trunk="dense"),
+    "gate2": Row("6 layers, skipping after layer 2", skipping(2), trunk="dense"),
     "layers4": Row("4 layers, trained as such", depth(4, 2), init=_START),
     "gate2-kd": Row(
         "skipping after layer 2, distillation",
