@@ -57,10 +57,16 @@ def get_parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train and read rows that are not yet")
     train.add_argument("rows", nargs="*", help="ROW or ROW:SEED (all, in their order)")
-    train.add_argument("--steps", type=int, default=4000, help="updates (4000)")
-    train.add_argument("--rate", type=float, default=0.0015, help="peak (0.0015)")
+    train.add_argument("--steps", type=int, default=3600, help="updates (3600)")
+    train.add_argument("--rate", type=float, default=0.001, help="peak (0.001)")
     train.add_argument(
-        "--frames", type=int, default=24000, help="feature frames of an update (24000)"
+        "--matrix-rate",
+        type=float,
+        default=0.003,
+        help="the same for Muon, which updates the layers' matrices; 0: AdamW (0.003)",
+    )
+    train.add_argument(
+        "--frames", type=int, default=4000, help="feature frames of an update (4000)"
     )
     train.add_argument("--jobs", type=int, default=1, help="models at a time (1)")
     train.add_argument(
@@ -197,6 +203,7 @@ def train_one(args, name: str, seed: int, deadline: float) -> int:
             seed,
             round(args.steps * row.length),
             args.rate,
+            args.matrix_rate,
             args.frames,
             args.device,
             args.dtype,
@@ -244,8 +251,16 @@ def _start(args, row: str, seed: int, deadline: float) -> subprocess.Popen:
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.frontier"]
     command += ["--threads", str(args.threads), "train", f"{row}:{seed}"]
-    for name in ("steps", "rate", "frames", "folder", "device", "dtype"):
-        command += [f"--{name}", str(getattr(args, name))]
+    for name in (
+        "steps",
+        "rate",
+        "matrix_rate",
+        "frames",
+        "folder",
+        "device",
+        "dtype",
+    ):
+        command += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
     if deadline < float("inf"):
         command += ["--minutes", str(max(0.0, deadline - time.time()) / 60)]
     with open(folder / "train.log", "a", encoding="utf-8") as log:

@@ -141,9 +141,15 @@ def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
 
 _BY_4 = {"encoder_conf.input_layer": "dw_conv2d"}
 
-#: An encoder that aligns already: from nothing, utterances as long as LibriSpeech's
+#: Encoders that align already: from nothing, utterances as long as LibriSpeech's
 #: take thousands of steps to that.
-_START = "an4-layers4"
+_START, _START_BY_4 = "an4-layers4", "an4-by4-layers6"
+
+
+def _by_4(what: str, changes: Dict[str, Any], **options) -> Row:
+    """A row of LibriSpeech over frames of 40 ms."""
+    return Row(what, {**_BY_4, **changes}, vocabulary=300, **options)
+
 
 ROWS: Dict[str, Row] = {
     # AN4, at what two cores can train in half an hour
@@ -168,6 +174,16 @@ ROWS: Dict[str, Row] = {
         {**_BY_4, **skipping(2)},
         "an4-by4-layers6",
         vocabulary=30,
+    ),
+    "an4-by4-bpe50": _an4("6 layers, dw_conv2d, BPE 50", _BY_4, vocabulary=50),
+    "an4-by4-bpe50-gate2": _an4(
+        "6 layers, dw_conv2d, BPE 50, skipping after layer 2",
+        {**_BY_4, **skipping(2)},
+        "an4-by4-bpe50",
+        vocabulary=50,
+    ),
+    "an4-by4-bpe50-layers4": _an4(
+        "4 layers, dw_conv2d, BPE 50", {**_BY_4, **depth(4, 2)}, vocabulary=50
     ),
     "an4-layers4-interctc1": _an4("4 layers, interCTC at 1", depth(4, 1)),
     "an4-layers4-gate1": _an4(
@@ -274,16 +290,14 @@ ROWS: Dict[str, Row] = {
     ),
     "layers2": Row("2 layers, trained as such", depth(2), init=_START),
     "layers12": Row("12 layers, never skipped", depth(12, 3, 6, 9), init=_START),
-    "by4": Row(
-        "6 layers, never skipped, dw_conv2d",
-        _BY_4,
-        init=_START,
-    ),
-    "by4-gate2": Row(
-        "skipping after layer 2, dw_conv2d",
-        {**skipping(2), **_BY_4},
+    "by4": _by_4("6 layers, dw_conv2d, BPE 300", {}, init=_START_BY_4),
+    "by4-gate2": _by_4(
+        "6 layers, dw_conv2d, BPE 300, skipping after layer 2",
+        skipping(2),
         trunk="by4",
+        drawn=_THRESHOLDS,
     ),
+    "by4-layers4": _by_4("4 layers, dw_conv2d, BPE 300", depth(4, 2), init=_START_BY_4),
     "conv2d8": Row(
         "6 layers, never skipped, conv2d8",
         {

@@ -50,6 +50,7 @@ def train(
     seed: int,
     steps: int,
     peak_rate: float,
+    matrix_rate: float,
     frames_per_batch: int,
     device: str,
     dtype: str = "float32",
@@ -65,6 +66,8 @@ def train(
         steps: Updates.
         peak_rate: Learning rate, once it has risen; over the last fifth of the steps
             it falls to zero.
+        matrix_rate: The same of the matrices in the layers, which Muon updates; 0
+            leaves them to AdamW, as the rest.
         frames_per_batch: Feature frames of an update's utterances, before they are
             doubled for consistency.
         device: "cuda", or "cpu".
@@ -93,23 +96,23 @@ def train(
     for module in model.modules():
         if isinstance(module, RelPositionMultiHeadedAttention):
             module.use_sdpa = True  # the same sums in fewer passes over memory
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=peak_rate,
-        betas=(0.9, 0.98),
-        weight_decay=0.01,
-        fused=True,
+    optimizers = _optimizers(model, peak_rate, matrix_rate)
+    schedules = {
+        f"{name}_schedule": torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: _rate(step / steps)
+        )
+        for name, optimizer in optimizers.items()
+    }
+    parts = dict(model=model, **optimizers, **schedules)
+    settings = dict(
+        steps=steps,
+        rate=peak_rate,
+        matrix_rate=matrix_rate,
+        frames=frames_per_batch,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _rate(step / steps)
-    )
-    parts = dict(model=model, optimizer=optimizer, schedule=schedule)
-    settings = dict(steps=steps, rate=peak_rate, frames=frames_per_batch)
     step = _resume(folder / RESUME, parts, settings, device)
     if row.trunk and not step:
         step = _resume(_shared(folder, row, seed), parts, settings, device)
-        if step != branching(steps):  # it has no settings: it is an old one
-            raise ValueError(f"{row.trunk}.{seed} was not trained for {steps} steps")
     corpus = data.load(prepared / "train.pt")
     batches = _batches(corpus, frames_per_batch, row.vocabulary, seed, step)
     started, audio, first = time.time(), 0.0, step
@@ -125,12 +128,14 @@ def train(
         torch.manual_seed(1_000_000 * seed + step)  # resumed is as never stopped
         with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
             loss, stats, _ = model(**batch)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         if bool(norm.isfinite()):
-            optimizer.step()
-        schedule.step()
+            for optimizer in optimizers.values():
+                optimizer.step()
+        for schedule in schedules.values():
+            schedule.step()
         step += 1
         if step % 50 == 0 or step == first + 10:
             spent = time.time() - started
@@ -144,6 +149,30 @@ def train(
     _save(folder / WEIGHTS, state)
     (folder / RESUME).unlink(missing_ok=True)
     return True
+
+
+def _optimizers(
+    model: torch.nn.Module, rate: float, matrix_rate: float
+) -> Dict[str, torch.optim.Optimizer]:
+    """AdamW, and Muon (https://kellerjordan.github.io/posts/muon) for matrices."""
+    matrices, others = [], []
+    for name, parameter in model.named_parameters():
+        in_layers = name.startswith("encoder.encoders.") and name.endswith(".weight")
+        matrix = bool(matrix_rate) and in_layers and parameter.ndim == 2
+        (matrices if matrix else others).append(parameter)
+    found: Dict[str, torch.optim.Optimizer] = dict(
+        optimizer=torch.optim.AdamW(
+            others, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+        )
+    )
+    if matrices:
+        found["muon"] = torch.optim.Muon(
+            matrices,
+            lr=matrix_rate,
+            weight_decay=0.01,
+            adjust_lr_fn="match_rms_adamw",
+        )
+    return found
 
 
 def _begin_with(model: torch.nn.Module, file: Path) -> None:
@@ -246,11 +275,11 @@ def _resume(file: Path, parts: Dict, settings: Dict, device: str) -> int:
     if not file.is_file():
         return 0
     state = torch.load(file, map_location=device, weights_only=True)
-    known = state.get("settings", settings)  # old ones have none
     for name, value in settings.items():
-        if known[name] != value:
+        known = state["settings"].get(name)
+        if known != value:
             raise ValueError(
-                f"{file.parent.name} was trained with {name} {known[name]} so far, "
+                f"{file.parent.name} was trained with {name} {known} so far, "
                 f"not {value}: go on with the same, or remove it"
             )
     for name, part in parts.items():

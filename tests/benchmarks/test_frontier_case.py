@@ -59,10 +59,19 @@ def test_a_batch_is_padded_to_the_size_that_was_asked_for_and_drawn_again(prepar
         assert got["text"].equal(want["text"])
 
 
-def trained(row, folder, prepared, steps=6, deadline=float("inf")):
+def trained(row, folder, prepared, steps=6, deadline=float("inf"), matrix_rate=2e-3):
     """Train a row; returns its weights, or None while it is not finished."""
     done = training.train(
-        row, folder, prepared, 1, steps, 1e-3, 1500, "cpu", deadline=deadline
+        row,
+        folder,
+        prepared,
+        1,
+        steps,
+        1e-3,
+        matrix_rate,
+        1500,
+        "cpu",
+        deadline=deadline,
     )
     if not done:
         return None
@@ -126,19 +135,44 @@ def test_each_batch_draws_gate_options(prepared, tiny, tmp_path, monkeypatch):
     assert len(seen) == 12 and set(seen) == {0.6, 0.8}
 
 
-def test_a_training_goes_on_with_the_same_settings(prepared, tiny, tmp_path):
+@pytest.mark.parametrize(
+    "other, match",
+    [(dict(steps=5), "steps 10 so far"), (dict(matrix_rate=0.0), "matrix_rate 0.002")],
+)
+def test_a_training_goes_on_with_the_same_settings(
+    other, match, prepared, tiny, tmp_path
+):
     trained(tiny, tmp_path / "trunk.1", prepared, 10)
-    branch, old = replace(tiny, trunk="trunk"), tmp_path / "old.1"
-    with pytest.raises(ValueError, match="trunk.1 was trained with steps 10 so far"):
-        trained(branch, tmp_path / "branch.1", prepared, 5)
-    old.mkdir()
-    state = torch.load(tmp_path / "trunk.1" / training.SHARED, weights_only=True)
-    assert state.pop("settings") == dict(steps=10, rate=1e-3, frames=1500)
-    torch.save(state, old / training.SHARED)
-    branch = replace(tiny, trunk="old")
-    with pytest.raises(ValueError, match="old.1 was not trained for 20 steps"):
-        trained(branch, tmp_path / "branch.1", prepared, 20)
+    branch = replace(tiny, trunk="trunk")
+    with pytest.raises(ValueError, match=f"trunk.1 was trained with {match}"):
+        trained(branch, tmp_path / "branch.1", prepared, **{"steps": 10, **other})
     assert trained(branch, tmp_path / "branch.1", prepared, 10)
+
+
+@pytest.mark.parametrize("matrix_rate", [0.0, 2e-3])
+def test_muon_updates_the_matrices_of_the_layers_alone(
+    matrix_rate, prepared, tiny, tmp_path
+):
+    training.write_config(tiny, tmp_path, prepared, 1, 100)
+    model = build_asr_model(read_train_config(tmp_path / "config.yaml"))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = {
+        kind: {
+            names[id(parameter)]
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        }
+        for kind, optimizer in training._optimizers(model, 1e-3, matrix_rate).items()
+    }
+    assert sorted(sum(map(list, found.values()), [])) == sorted(names.values())
+    by_muon = found.get("muon", set())
+    assert bool(by_muon) == bool(matrix_rate)
+    linear = {
+        f"encoder.{name}.weight"
+        for name, module in model.encoder.named_modules()
+        if name.startswith("encoders.") and isinstance(module, torch.nn.Linear)
+    }
+    assert by_muon == (linear if matrix_rate else set())
 
 
 @pytest.mark.parametrize("what", ["weights", "readings"])
