@@ -141,6 +141,13 @@ def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
 
 _BY_4 = {"encoder_conf.input_layer": "dw_conv2d"}
 
+
+def _by_4_bpe_50(what: str, changes: Dict[str, Any], **options) -> Row:
+    """A row of AN4 over frames of 40 ms."""
+    changes = {**_BY_4, **changes}
+    return _an4(f"{what}, dw_conv2d, BPE 50", changes, vocabulary=50, **options)
+
+
 #: Encoders that align already: from nothing, utterances as long as LibriSpeech's
 #: take thousands of steps to that.
 _START, _START_BY_4 = "an4-layers4", "an4-by4-layers6"
@@ -175,16 +182,22 @@ ROWS: Dict[str, Row] = {
         "an4-by4-layers6",
         vocabulary=30,
     ),
-    "an4-by4-bpe50": _an4("6 layers, dw_conv2d, BPE 50", _BY_4, vocabulary=50),
-    "an4-by4-bpe50-gate2": _an4(
-        "6 layers, dw_conv2d, BPE 50, skipping after layer 2",
-        {**_BY_4, **skipping(2)},
-        "an4-by4-bpe50",
-        vocabulary=50,
+    "an4-by4-bpe50": _by_4_bpe_50("6 layers", {}),
+    "an4-by4-bpe50-gate2": _by_4_bpe_50(
+        "skipping after layer 2", skipping(2), trunk="an4-by4-bpe50"
     ),
-    "an4-by4-bpe50-layers4": _an4(
-        "4 layers, dw_conv2d, BPE 50", {**_BY_4, **depth(4, 2)}, vocabulary=50
+    "an4-by4-bpe50-gate2-thresholds": _by_4_bpe_50(
+        "skipping after layer 2, a threshold drawn per batch",
+        skipping(2),
+        trunk="an4-by4-bpe50",
+        drawn=_THRESHOLDS,
     ),
+    "an4-by4-bpe50-gate2-kd": _by_4_bpe_50(
+        "skipping after layer 2, distillation",
+        {**skipping(2), **_KD},
+        trunk="an4-by4-bpe50",
+    ),
+    "an4-by4-bpe50-layers4": _by_4_bpe_50("4 layers", depth(4, 2)),
     "an4-layers4-interctc1": _an4("4 layers, interCTC at 1", depth(4, 1)),
     "an4-layers4-gate1": _an4(
         "4 layers, skipping after layer 1",
