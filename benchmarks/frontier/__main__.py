@@ -1,4 +1,4 @@
-"""``python -m benchmarks.frontier {pack,prepare,train,ngram,table} --help``"""
+"""``python -m benchmarks.frontier {pack,prepare,train,ngram,table,sweep} --help``"""
 
 import argparse
 import logging
@@ -87,7 +87,11 @@ def get_parser() -> argparse.ArgumentParser:
     table.add_argument("--set", choices=("dev", "test"), default="test", dest="part")
     table.add_argument("--picture", type=Path, help="a PNG to draw")
     table.set_defaults(run=run_table)
-    for command in (prepare, train, ngram, table):
+
+    sweep = commands.add_parser("sweep", help="all gate options of rows on the dev set")
+    sweep.add_argument("rows", nargs="+", help="ROW or ROW:SEED")
+    sweep.set_defaults(run=run_sweep)
+    for command in (prepare, train, ngram, table, sweep):
         command.add_argument("--folder", type=Path, default=HERE, help=f"({HERE})")
     for command in (prepare, train, ngram):
         command.add_argument(
@@ -161,10 +165,8 @@ def run_ngram(args) -> int:
     from benchmarks.frontier.ngram import read_with_ngram
 
     for name, seed in _wanted(args.rows):
-        folder = args.folder / f"{name}.{seed}"
+        folder = _read_already(args.folder, name, seed)
         prepared = args.folder / ROWS[name].corpus
-        if not (folder / "readings.json").is_file():
-            sys.exit(f"{name}:{seed} is not read yet: train it first")
         try:
             found = read_with_ngram(folder, prepared, args.arpa, args.device)
         except (OSError, ValueError) as unreadable:
@@ -185,6 +187,25 @@ def run_table(args) -> int:
         draw(table, args.picture)
     print(write(table), end="")
     return 0
+
+
+def run_sweep(args) -> int:
+    """Print the sweep of each row."""
+    from benchmarks.frontier.sweep import write
+
+    for name, seed in _wanted(args.rows):
+        print(
+            f"{name}:{seed}, dev set: {write(_read_already(args.folder, name, seed))}"
+        )
+    return 0
+
+
+def _read_already(experiments: Path, name: str, seed: int) -> Path:
+    """The experiment of a row, which has to be trained and read."""
+    folder = experiments / f"{name}.{seed}"
+    if not (folder / "readings.json").is_file():
+        sys.exit(f"{name}:{seed} is not read yet: train it first")
+    return folder
 
 
 def train_one(args, name: str, seed: int, deadline: float) -> int:

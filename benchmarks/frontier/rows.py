@@ -131,6 +131,7 @@ class Row:
 
 _KD = {"model_conf.kd_weight": 0.1}
 _THRESHOLDS = tuple(dict(blank_threshold=p) for p in (0.5, 0.7, 0.9, 0.95))
+_HIGH_THRESHOLDS = tuple(dict(blank_threshold=p) for p in (0.95, 0.98, 0.99))
 
 
 def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
@@ -191,6 +192,12 @@ ROWS: Dict[str, Row] = {
         skipping(2),
         trunk="an4-by4-bpe50",
         drawn=_THRESHOLDS,
+    ),
+    "an4-by4-bpe50-gate2-always": _by_4_bpe_50(
+        "skipping after layer 2 in every batch, a threshold drawn per batch",
+        {**skipping(2), "encoder_conf.train_skip": True},
+        trunk="an4-by4-bpe50",
+        drawn=_HIGH_THRESHOLDS,
     ),
     "an4-by4-bpe50-gate2-kd": _by_4_bpe_50(
         "skipping after layer 2, distillation",

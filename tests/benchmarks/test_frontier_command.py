@@ -27,8 +27,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
         (["train", "dense"], "no features in .*/librispeech: `prepare` makes them"),
         (["table", "an4"], "no row of an4 has been read yet"),
         (["ngram", "dense:2", "--arpa", "x"], "dense:2 is not read yet: train it"),
+        (["sweep", "dense"], "dense:1 is not read yet: train it"),
     ],
-    ids=["row", "seed", "features", "table", "ngram"],
+    ids=["row", "seed", "features", "table", "ngram", "sweep"],
 )
 def test_what_is_not_there_is_named(command, message, tmp_path):
     with pytest.raises(SystemExit, match=message):

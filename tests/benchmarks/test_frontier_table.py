@@ -191,3 +191,28 @@ def test_a_model_that_keeps_many_is_compared_where_it_keeps_fewest(tmp_path):
     compared = list(table.differences(read))[2:]
     assert len(compared) == 3
     assert all("| an4-gate2, skipping at 2, 45 % |" in line for line in compared)
+
+
+def test_a_sweep_has_every_setting_that_was_read(tmp_path, capsys):
+    def read(way, wrong, **gate):
+        kept = [0.5] if gate else []
+        return readings.Reading(way, gate, [wrong], [10], kept, [0.0])
+
+    gate = dict(gate_layers=[2], spike_extension=1, conv_context="stale")
+    found = [
+        read("dense", 1),
+        read("layer 2", 4),
+        read("skipping", 2, blank_threshold=0.9, attn_context="all", **gate),
+        read("skipping", 3, blank_threshold=0.999, attn_context="all", **gate),
+        read("skipping", 5, blank_threshold=0.5, attn_context="kept", **gate),
+    ]
+    folder = tmp_path / "dense.1"
+    folder.mkdir()
+    readings.write({"dev": found, "test": found[:1]}, folder / "readings.json")
+    assert main(["sweep", "dense", "--folder", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "dense:1, dev set: dense 10.0 %, layer 2 40.0 %"
+    assert [line.replace(" |", "|").replace("| ", "|") for line in said[4:6]] == [
+        "|2|1|all|stale|||20.0 (50 %)||||30.0 (50 %)|",
+        "|2|1|kept|stale|50.0 (50 %)|||||||",
+    ]
