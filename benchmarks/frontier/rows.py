@@ -131,7 +131,6 @@ class Row:
 
 _KD = {"model_conf.kd_weight": 0.1}
 _THRESHOLDS = tuple(dict(blank_threshold=p) for p in (0.5, 0.7, 0.9, 0.95))
-_HIGH_THRESHOLDS = tuple(dict(blank_threshold=p) for p in (0.95, 0.98, 0.99))
 
 
 def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
@@ -161,6 +160,22 @@ def _by_4(what: str, changes: Dict[str, Any], **options) -> Row:
 
 ROWS: Dict[str, Row] = {
     # AN4, at what two cores can train in half an hour
+    "an4-by4-bpe50": _by_4_bpe_50("6 layers", {}),
+    "an4-by4-bpe50-gate2": _by_4_bpe_50(
+        "skipping after layer 2", skipping(2), trunk="an4-by4-bpe50"
+    ),
+    "an4-by4-bpe50-layers4": _by_4_bpe_50("4 layers", depth(4, 2)),
+    "an4-by4-bpe50-gate2-thresholds": _by_4_bpe_50(
+        "skipping after layer 2, a threshold drawn per batch",
+        skipping(2),
+        trunk="an4-by4-bpe50",
+        drawn=_THRESHOLDS,
+    ),
+    "an4-by4-bpe50-gate2-kd": _by_4_bpe_50(
+        "skipping after layer 2, distillation",
+        {**skipping(2), **_KD},
+        trunk="an4-by4-bpe50",
+    ),
     "an4-layers4": _an4("4 layers, trained as such", depth(4, 2)),
     "an4-layers4-gate2": _an4(
         "4 layers, skipping after layer 2",
@@ -183,28 +198,6 @@ ROWS: Dict[str, Row] = {
         "an4-by4-layers6",
         vocabulary=30,
     ),
-    "an4-by4-bpe50": _by_4_bpe_50("6 layers", {}),
-    "an4-by4-bpe50-gate2": _by_4_bpe_50(
-        "skipping after layer 2", skipping(2), trunk="an4-by4-bpe50"
-    ),
-    "an4-by4-bpe50-gate2-thresholds": _by_4_bpe_50(
-        "skipping after layer 2, a threshold drawn per batch",
-        skipping(2),
-        trunk="an4-by4-bpe50",
-        drawn=_THRESHOLDS,
-    ),
-    "an4-by4-bpe50-gate2-always": _by_4_bpe_50(
-        "skipping after layer 2 in every batch, a threshold drawn per batch",
-        {**skipping(2), "encoder_conf.train_skip": True},
-        trunk="an4-by4-bpe50",
-        drawn=_HIGH_THRESHOLDS,
-    ),
-    "an4-by4-bpe50-gate2-kd": _by_4_bpe_50(
-        "skipping after layer 2, distillation",
-        {**skipping(2), **_KD},
-        trunk="an4-by4-bpe50",
-    ),
-    "an4-by4-bpe50-layers4": _by_4_bpe_50("4 layers", depth(4, 2)),
     "an4-layers4-interctc1": _an4("4 layers, interCTC at 1", depth(4, 1)),
     "an4-layers4-gate1": _an4(
         "4 layers, skipping after layer 1",
@@ -248,6 +241,14 @@ ROWS: Dict[str, Row] = {
         length=0.5,
     ),
     # mini LibriSpeech
+    "by4": _by_4("6 layers, dw_conv2d, BPE 300", {}, init=_START_BY_4),
+    "by4-gate2": _by_4(
+        "6 layers, dw_conv2d, BPE 300, skipping after layer 2",
+        skipping(2),
+        trunk="by4",
+        drawn=_THRESHOLDS,
+    ),
+    "by4-layers4": _by_4("4 layers, dw_conv2d, BPE 300", depth(4, 2), init=_START_BY_4),
     "dense": Row("6 layers, never skipped", init=_START),
     "gate2": Row("6 layers, skipping after layer 2", skipping(2), trunk="dense"),
     "layers4": Row("4 layers, trained as such", depth(4, 2), init=_START),
@@ -310,14 +311,6 @@ ROWS: Dict[str, Row] = {
     ),
     "layers2": Row("2 layers, trained as such", depth(2), init=_START),
     "layers12": Row("12 layers, never skipped", depth(12, 3, 6, 9), init=_START),
-    "by4": _by_4("6 layers, dw_conv2d, BPE 300", {}, init=_START_BY_4),
-    "by4-gate2": _by_4(
-        "6 layers, dw_conv2d, BPE 300, skipping after layer 2",
-        skipping(2),
-        trunk="by4",
-        drawn=_THRESHOLDS,
-    ),
-    "by4-layers4": _by_4("4 layers, dw_conv2d, BPE 300", depth(4, 2), init=_START_BY_4),
     "conv2d8": Row(
         "6 layers, never skipped, conv2d8",
         {

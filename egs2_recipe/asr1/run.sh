@@ -127,7 +127,7 @@ case "${corpus}" in
         nbpe=30 ;;
     an4)
         test_sets="train_dev test"
-        nbpe=30
+        nbpe=50
         asr_config=conf/train_asr_an4_blankskip_conformer.yaml
         more=(--lang en --speed_perturb_factors "0.9 1.0 1.1") ;;
     mini_librispeech)

@@ -99,7 +99,7 @@ def test_each_corpus_has_its_own_defaults(tree_recipe):
     assert found["fsdd"][:2] == ("8k", "word")
     assert found["mini_an4"] == ("16k", "bpe", "30")
     assert found["synthetic"][:2] == ("16k", "bpe")
-    assert found["an4"] == ("16k", "bpe", "30")
+    assert found["an4"] == ("16k", "bpe", "50")
     assert found["mini_librispeech"] == ("16k", "bpe", "300")
 
 
