@@ -129,58 +129,100 @@ class Row:
     drawn: Tuple[Dict[str, Any], ...] = ()
 
 
-_KD = {"model_conf.kd_weight": 0.1}
 _THRESHOLDS = tuple(dict(blank_threshold=p) for p in (0.5, 0.7, 0.9, 0.95))
+_KD = {"model_conf.kd_weight": 0.1}
+
+#: Other ways to learn to skip, each one branch of a trunk.
+_BRANCHES: Dict[str, Tuple[str, Dict[str, Any]]] = {
+    "always": ("in every batch", {"encoder_conf.train_skip": True}),
+    "kd": ("distillation", _KD),
+    "kd-kept": (
+        "distillation of kept frames",
+        {**_KD, "model_conf.kd_frames": "kept"},
+    ),
+    "kd-symmetric": (
+        "distillation of symmetric frames",
+        {**_KD, "model_conf.kd_frames": "symmetric"},
+    ),
+    "extension1": ("extension 1", {"encoder_conf.spike_extension": 1}),
+    "kept": ("attention to kept frames", {"encoder_conf.attn_context": "kept"}),
+    "zero": ("zeros in the convolution", {"encoder_conf.conv_context": "zero"}),
+    "packed": (
+        "packed neighbours in the convolution",
+        {"encoder_conf.conv_context": "packed"},
+    ),
+}
+
+_BY_4 = {"encoder_conf.input_layer": "dw_conv2d"}
+
+#: An encoder that aligns already: from nothing, utterances as long as LibriSpeech's
+#: take thousands of steps to that.
+_START = "an4-layers4"
 
 
 def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
+    """A row of AN4, over frames of 80 ms with 80 pieces unless said."""
     options = {"vocabulary": 80, **options}
     changes = {**_AN4, **changes}
     return Row(what, changes, (1, 2, 3), "an4", trunk=trunk, **options)
 
 
-_BY_4 = {"encoder_conf.input_layer": "dw_conv2d"}
-
-
-def _by_4_bpe_50(what: str, changes: Dict[str, Any], **options) -> Row:
+def _bpe_50(what: str, changes: Dict[str, Any], **options) -> Row:
     """A row of AN4 over frames of 40 ms."""
-    changes = {**_BY_4, **changes}
-    return _an4(f"{what}, dw_conv2d, BPE 50", changes, vocabulary=50, **options)
+    what, changes = f"{what}, dw_conv2d, BPE 50", {**_BY_4, **changes}
+    return _an4(what, changes, vocabulary=50, **options)
 
 
-#: Encoders that align already: from nothing, utterances as long as LibriSpeech's
-#: take thousands of steps to that.
-_START, _START_BY_4 = "an4-layers4", "an4-by4-layers6"
-
-
-def _by_4(what: str, changes: Dict[str, Any], **options) -> Row:
+def _bpe_300(what: str, changes: Dict[str, Any], **options) -> Row:
     """A row of LibriSpeech over frames of 40 ms."""
-    return Row(what, {**_BY_4, **changes}, vocabulary=300, **options)
+    what, changes = f"{what}, dw_conv2d, BPE 300", {**_BY_4, **changes}
+    if "trunk" not in options:
+        options["init"] = "an4-by4-layers6"
+    return Row(what, changes, vocabulary=300, **options)
 
 
 ROWS: Dict[str, Row] = {
     # AN4, at what two cores can train in half an hour
-    "an4-by4-bpe50": _by_4_bpe_50("6 layers", {}),
-    "an4-by4-bpe50-gate2": _by_4_bpe_50(
+    "an4-by4-bpe50": _bpe_50("6 layers", {}),
+    "an4-by4-bpe50-gate2": _bpe_50(
         "skipping after layer 2", skipping(2), trunk="an4-by4-bpe50"
     ),
-    "an4-by4-bpe50-layers4": _by_4_bpe_50("4 layers", depth(4, 2)),
-    "an4-by4-bpe50-gate2-thresholds": _by_4_bpe_50(
+    "an4-by4-bpe50-layers4": _bpe_50("4 layers", depth(4, 2)),
+    "an4-by4-bpe50-gate2-thresholds": _bpe_50(
         "skipping after layer 2, a threshold drawn per batch",
         skipping(2),
         trunk="an4-by4-bpe50",
         drawn=_THRESHOLDS,
     ),
-    "an4-by4-bpe50-gate2-kd": _by_4_bpe_50(
-        "skipping after layer 2, distillation",
-        {**skipping(2), **_KD},
-        trunk="an4-by4-bpe50",
+    **{
+        f"an4-by4-bpe50-gate2-{name}": _bpe_50(
+            f"skipping after layer 2, {what}",
+            {**skipping(2), **changes},
+            trunk="an4-by4-bpe50",
+        )
+        for name, (what, changes) in _BRANCHES.items()
+    },
+    "an4-by4-bpe50-plain": _bpe_50(
+        "skipping after layer 2, plain head",
+        {**skipping(2), "model_conf.factorized_ctc": False},
     ),
-    "an4-layers4": _an4("4 layers, trained as such", depth(4, 2)),
-    "an4-layers4-gate2": _an4(
-        "4 layers, skipping after layer 2",
-        {**depth(4, 2), **skipping(2)},
-        "an4-layers4",
+    "an4-by4-bpe50-gates2,4": _bpe_50(
+        "skipping after layers 2 and 4", {**depth(6, 2, 4), **skipping(2, 4)}
+    ),
+    "an4-by4-bpe50-layers12": _bpe_50(
+        "12 layers, skipping after layer 3", {**depth(12, 3, 6, 9), **skipping(3)}
+    ),
+    "an4-stock": _an4(
+        "stock conformer, 12 layers, conv2d, BPE 50", _STOCK, vocabulary=50
+    ),
+    "an4-stock-interctc": _an4(
+        "stock conformer, 12 layers, conv2d, BPE 50, interCTC at 3, 6, 9",
+        {
+            **_STOCK,
+            "encoder_conf.interctc_layer_idx": [3, 6, 9],
+            "model_conf.interctc_weight": 0.5,
+        },
+        vocabulary=50,
     ),
     "an4-by4": _an4(
         "4 layers, dw_conv2d, BPE 30", {**_BY_4, **depth(4, 1)}, vocabulary=30
@@ -198,38 +240,20 @@ ROWS: Dict[str, Row] = {
         "an4-by4-layers6",
         vocabulary=30,
     ),
-    "an4-layers4-interctc1": _an4("4 layers, interCTC at 1", depth(4, 1)),
-    "an4-layers4-gate1": _an4(
-        "4 layers, skipping after layer 1",
-        {**depth(4, 1), **skipping(1)},
-        "an4-layers4-interctc1",
+    "an4-layers4": _an4("4 layers, trained as such", depth(4, 2)),
+    "an4-layers4-gate2": _an4(
+        "4 layers, skipping after layer 2",
+        {**depth(4, 2), **skipping(2)},
+        "an4-layers4",
     ),
-    "an4-layers2": _an4("2 layers, trained as such", depth(2)),
-    "an4-layers3": _an4("3 layers, trained as such", depth(3)),
     "an4-dense": _an4("6 layers, never skipped", {}),
     "an4-gate2": _an4("6 layers, skipping after layer 2", skipping(2), "an4-dense"),
-    "an4-gate2-kd": _an4(
-        "skipping after layer 2, distillation", {**skipping(2), **_KD}, "an4-dense"
-    ),
-    "an4-gate2-thresholds": _an4(
-        "skipping after layer 2, a threshold drawn per batch",
-        skipping(2),
-        "an4-dense",
-        drawn=_THRESHOLDS,
-    ),
-    "an4-gate2-always": _an4(
-        "skipping after layer 2 in every batch, a threshold drawn per batch",
-        {**skipping(2), "encoder_conf.train_skip": True},
-        "an4-dense",
-        drawn=_THRESHOLDS,
-    ),
     "an4-interctc2,4": _an4("6 layers, interCTC at 2 and 4", depth(6, 2, 4)),
     "an4-gate2-interctc2,4": _an4(
         "skipping after layer 2, interCTC at 2 and 4",
         {**depth(6, 2, 4), **skipping(2)},
         "an4-interctc2,4",
     ),
-    "an4-layers12": _an4("12 layers, never skipped", depth(12, 3, 6, 9)),
     "an4-consistency": _an4(
         "6 layers, interCTC at 2 and 4, consistency, half the steps",
         {
@@ -241,94 +265,18 @@ ROWS: Dict[str, Row] = {
         length=0.5,
     ),
     # mini LibriSpeech
-    "by4": _by_4("6 layers, dw_conv2d, BPE 300", {}, init=_START_BY_4),
-    "by4-gate2": _by_4(
-        "6 layers, dw_conv2d, BPE 300, skipping after layer 2",
+    "by4": _bpe_300("6 layers", {}),
+    "by4-gate2": _bpe_300("skipping after layer 2", skipping(2), trunk="by4"),
+    "by4-gate2-thresholds": _bpe_300(
+        "skipping after layer 2, a threshold drawn per batch",
         skipping(2),
         trunk="by4",
         drawn=_THRESHOLDS,
     ),
-    "by4-layers4": _by_4("4 layers, dw_conv2d, BPE 300", depth(4, 2), init=_START_BY_4),
+    "by4-layers4": _bpe_300("4 layers", depth(4, 2)),
     "dense": Row("6 layers, never skipped", init=_START),
     "gate2": Row("6 layers, skipping after layer 2", skipping(2), trunk="dense"),
-    "layers4": Row("4 layers, trained as such", depth(4, 2), init=_START),
-    "gate2-kd": Row(
-        "skipping after layer 2, distillation",
-        {**skipping(2), **_KD},
-        trunk="dense",
-    ),
-    "gate2-kd-kept": Row(
-        "skipping after layer 2, distillation of kept frames",
-        {**skipping(2), **_KD, "model_conf.kd_frames": "kept"},
-        trunk="dense",
-    ),
-    "gate2-kd-symmetric": Row(
-        "skipping after layer 2, distillation of symmetric frames",
-        {**skipping(2), **_KD, "model_conf.kd_frames": "symmetric"},
-        trunk="dense",
-    ),
-    "gate2-thresholds": Row(
-        "skipping after layer 2, a threshold drawn per batch",
-        skipping(2),
-        trunk="dense",
-        drawn=_THRESHOLDS,
-    ),
-    "gate2-always": Row(
-        "skipping after layer 2 in every batch",
-        {**skipping(2), "encoder_conf.train_skip": True},
-        trunk="dense",
-    ),
-    "gate2-extension1": Row(
-        "skipping after layer 2, trained with extension 1",
-        {**skipping(2), "encoder_conf.spike_extension": 1},
-        trunk="dense",
-    ),
-    "gate2-kept": Row(
-        "skipping after layer 2, trained with attention to kept frames",
-        {**skipping(2), "encoder_conf.attn_context": "kept"},
-        trunk="dense",
-    ),
-    "gate2-zero": Row(
-        "skipping after layer 2, zeros in the convolution",
-        {**skipping(2), "encoder_conf.conv_context": "zero"},
-        trunk="dense",
-    ),
-    "gate2-packed": Row(
-        "skipping after layer 2, packed neighbours in the convolution",
-        {**skipping(2), "encoder_conf.conv_context": "packed"},
-        trunk="dense",
-    ),
-    "plain": Row(
-        "skipping after layer 2, plain head",
-        {**skipping(2), "model_conf.factorized_ctc": False},
-        init=_START,
-    ),
-    "consistency": Row(
-        "skipping after layer 2, consistency, half the steps",
-        {**skipping(2), "model_conf.consistency_weight": 0.2},
-        init=_START,
-        length=0.5,
-    ),
-    "layers2": Row("2 layers, trained as such", depth(2), init=_START),
-    "layers12": Row("12 layers, never skipped", depth(12, 3, 6, 9), init=_START),
-    "conv2d8": Row(
-        "6 layers, never skipped, conv2d8",
-        {
-            "encoder_conf.input_layer": "conv2d8",
-            "encoder_conf.subsampling_channels": None,
-        },
-        init=_START,
-    ),
     "stock": Row("stock conformer, 12 layers, conv2d", _STOCK, init=_START),
-    "stock-interctc": Row(
-        "stock conformer, 12 layers, conv2d, interCTC at 3, 6, 9",
-        {
-            **_STOCK,
-            "encoder_conf.interctc_layer_idx": [3, 6, 9],
-            "model_conf.interctc_weight": 0.5,
-        },
-        init=_START,
-    ),
 }
 
 

@@ -57,17 +57,23 @@ def test_every_use_of_the_head_is_counted():
         reading = readings.Reading(way, gate, [0], [1], kept, [0.0])
         return arithmetic._cost(name, reading)
 
-    encoder = arithmetic._encoder_cost("plain")
-    assert encoder.head == 500 * 96
+    encoder = arithmetic._encoder_cost("an4-by4-bpe50-plain")
+    assert encoder.head == 50 * 96
     head = encoder.frames * encoder.head
     for gates, kept, shares in (([2], [0.3], 1.0), ([2, 4], [0.5, 0.3], 1.5)):
         plain, factorized = (
-            multiply_adds(name, "skipping", gates, kept) for name in ("plain", "gate2")
+            multiply_adds(f"an4-by4-bpe50-{name}", "skipping", gates, kept)
+            for name in ("plain", "gate2")
         )
         assert plain - factorized == pytest.approx(shares * head)
-    dense = multiply_adds("dense", "dense", [], [])
-    stopped = multiply_adds("dense", "layer 2", [], [])
-    early_exit = multiply_adds("dense", "early exit at layer 2, 25 % go on", [], [0.2])
+    dense, stopped, early_exit = (
+        multiply_adds("an4-by4-bpe50-plain", way, [], kept)
+        for way, kept in (
+            ("dense", []),
+            ("layer 2", []),
+            ("early exit at layer 2, 25 % go on", [0.2]),
+        )
+    )
     assert early_exit == pytest.approx(0.8 * stopped + 0.2 * (dense + head))
 
 
