@@ -84,6 +84,7 @@ def get_parser() -> argparse.ArgumentParser:
 
     table = commands.add_parser("table", help="what was read so far, as Markdown")
     table.add_argument("corpus", choices=CORPORA)
+    table.add_argument("rows", nargs="*", metavar="ROW", help="(all that were read)")
     table.add_argument("--set", choices=("dev", "test"), default="test", dest="part")
     table.add_argument("--picture", type=Path, help="a PNG to draw")
     table.set_defaults(run=run_table)
@@ -183,6 +184,11 @@ def run_table(args) -> int:
     table = lines(args.folder, args.corpus, args.part)
     if not table:
         sys.exit(f"{args.folder}: no row of {args.corpus} has been read yet")
+    missing = sorted({*args.rows} - {line.row for line in table})
+    if missing:
+        sys.exit(f"not read yet: {', '.join(missing)}")
+    if args.rows:
+        table = [line for line in table if line.row in args.rows]
     if args.picture:
         draw(table, args.picture)
     print(write(table), end="")

@@ -199,6 +199,30 @@ def test_a_model_that_keeps_many_is_compared_where_it_keeps_fewest(tmp_path):
     assert all("| an4-gate2, skipping at 2, 45 % |" in line for line in compared)
 
 
+@pytest.fixture
+def two_rows(tmp_path):
+    """A folder in which two rows were read."""
+    dense = readings.Reading("dense", {}, [1], [10], [], [0.0])
+    for name in ("by4", "dense"):
+        (tmp_path / f"{name}.1").mkdir()
+        found = {"dev": [dense], "test": [dense]}
+        readings.write(found, tmp_path / f"{name}.1/readings.json")
+    return tmp_path
+
+
+@pytest.mark.parametrize("rows", [["by4", "dense"], ["dense"], []])
+def test_a_table_is_of_the_rows_that_were_asked_for(rows, two_rows, capsys):
+    assert main(["table", "librispeech", *rows, "--folder", str(two_rows)]) == 0
+    summary = capsys.readouterr().out.partition("\n\n")[0].splitlines()[2:]
+    assert [line.split()[1] for line in summary] == (rows or ["by4", "dense"])
+
+
+def test_a_row_that_was_not_read_is_in_no_table(two_rows):
+    command = ["table", "librispeech", "dense", "by4-gate2", "--folder", str(two_rows)]
+    with pytest.raises(SystemExit, match="not read yet: by4-gate2"):
+        main(command)
+
+
 def test_a_sweep_has_every_setting_that_was_read(tmp_path, capsys):
     def read(way, wrong, **gate):
         kept = [0.5] if gate else []
