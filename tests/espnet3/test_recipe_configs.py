@@ -12,7 +12,7 @@ SETS = {
     "mini_librispeech": ("train_clean_5", "dev"),
     "an4": ("train_nodev", "train_dev"),
 }
-BPE = {"mini_librispeech": 300, "an4": 30}
+BPE = {"mini_librispeech": 300, "an4": 50}
 
 
 def load(role, corpus):
