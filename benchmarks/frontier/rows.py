@@ -167,10 +167,10 @@ def _an4(what: str, changes: Dict[str, Any], trunk: str = "", **options) -> Row:
     return Row(what, changes, (1, 2, 3), "an4", trunk=trunk, **options)
 
 
-def _bpe_50(what: str, changes: Dict[str, Any], **options) -> Row:
+def _an4_by_4(what: str, changes: Dict[str, Any], vocabulary=50, **options) -> Row:
     """A row of AN4 over frames of 40 ms."""
-    what, changes = f"{what}, dw_conv2d, BPE 50", {**_BY_4, **changes}
-    return _an4(what, changes, vocabulary=50, **options)
+    what, changes = f"{what}, dw_conv2d, BPE {vocabulary}", {**_BY_4, **changes}
+    return _an4(what, changes, vocabulary=vocabulary, **options)
 
 
 def _bpe_300(what: str, changes: Dict[str, Any], **options) -> Row:
@@ -183,34 +183,38 @@ def _bpe_300(what: str, changes: Dict[str, Any], **options) -> Row:
 
 ROWS: Dict[str, Row] = {
     # AN4, at what two cores can train in half an hour
-    "an4-by4-bpe50": _bpe_50("6 layers", {}),
-    "an4-by4-bpe50-gate2": _bpe_50(
+    "an4-by4-bpe50": _an4_by_4("6 layers", {}),
+    "an4-by4-bpe50-gate2": _an4_by_4(
         "skipping after layer 2", skipping(2), trunk="an4-by4-bpe50"
     ),
-    "an4-by4-bpe50-layers4": _bpe_50("4 layers", depth(4, 2)),
-    "an4-by4-bpe50-gate2-thresholds": _bpe_50(
+    "an4-by4-bpe50-layers4": _an4_by_4("4 layers", depth(4, 2)),
+    "an4-by4-bpe50-gate2-thresholds": _an4_by_4(
         "skipping after layer 2, a threshold drawn per batch",
         skipping(2),
         trunk="an4-by4-bpe50",
         drawn=_THRESHOLDS,
     ),
     **{
-        f"an4-by4-bpe50-gate2-{name}": _bpe_50(
+        f"an4-by4-bpe50-gate2-{name}": _an4_by_4(
             f"skipping after layer 2, {what}",
             {**skipping(2), **changes},
             trunk="an4-by4-bpe50",
         )
         for name, (what, changes) in _BRANCHES.items()
     },
-    "an4-by4-bpe50-plain": _bpe_50(
+    "an4-by4-bpe50-plain": _an4_by_4(
         "skipping after layer 2, plain head",
         {**skipping(2), "model_conf.factorized_ctc": False},
     ),
-    "an4-by4-bpe50-gates2,4": _bpe_50(
+    "an4-by4-bpe50-gates2,4": _an4_by_4(
         "skipping after layers 2 and 4", {**depth(6, 2, 4), **skipping(2, 4)}
     ),
-    "an4-by4-bpe50-layers12": _bpe_50(
+    "an4-by4-bpe50-layers12": _an4_by_4(
         "12 layers, skipping after layer 3", {**depth(12, 3, 6, 9), **skipping(3)}
+    ),
+    "an4-by4-bpe80": _an4_by_4("6 layers", {}, 80),
+    "an4-by4-bpe80-gate2": _an4_by_4(
+        "skipping after layer 2", skipping(2), 80, trunk="an4-by4-bpe80"
     ),
     "an4-stock": _an4(
         "stock conformer, 12 layers, conv2d, BPE 50", _STOCK, vocabulary=50
@@ -224,21 +228,16 @@ ROWS: Dict[str, Row] = {
         },
         vocabulary=50,
     ),
-    "an4-by4": _an4(
-        "4 layers, dw_conv2d, BPE 30", {**_BY_4, **depth(4, 1)}, vocabulary=30
+    "an4-by4": _an4_by_4("4 layers", depth(4, 1), 30),
+    "an4-by4-gate1": _an4_by_4(
+        "4 layers, skipping after layer 1",
+        {**depth(4, 1), **skipping(1)},
+        30,
+        trunk="an4-by4",
     ),
-    "an4-by4-gate1": _an4(
-        "4 layers, dw_conv2d, BPE 30, skipping after layer 1",
-        {**_BY_4, **depth(4, 1), **skipping(1)},
-        "an4-by4",
-        vocabulary=30,
-    ),
-    "an4-by4-layers6": _an4("6 layers, dw_conv2d, BPE 30", _BY_4, vocabulary=30),
-    "an4-by4-layers6-gate2": _an4(
-        "6 layers, dw_conv2d, BPE 30, skipping after layer 2",
-        {**_BY_4, **skipping(2)},
-        "an4-by4-layers6",
-        vocabulary=30,
+    "an4-by4-layers6": _an4_by_4("6 layers", {}, 30),
+    "an4-by4-layers6-gate2": _an4_by_4(
+        "6 layers, skipping after layer 2", skipping(2), 30, trunk="an4-by4-layers6"
     ),
     "an4-layers4": _an4("4 layers, trained as such", depth(4, 2)),
     "an4-layers4-gate2": _an4(
