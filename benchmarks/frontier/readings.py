@@ -23,8 +23,8 @@ from espnet_blankskip.gate_options import CONV_CONTEXTS, GateOptions
 
 THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.999)
 LATEST_GATE = 6
-#: Utterances that are encoded together.
-BATCH = 48
+#: Utterances that are encoded together: on a CPU few, whose attention fits its caches.
+BATCH = {"cpu": 4, "cuda": 48}
 #: Kept shares in percent for which the dev set chooses a setting.
 BUDGETS = (25, 30, 35, 40, 45, 50, 60, 70, 80)
 
@@ -124,8 +124,9 @@ class Reader:
         if gate.mode == "skipping":
             self.model.encoder.set_gate(replace(gate, mode=None))
         order = sorted(range(len(corpus.texts)), key=lambda n: int(corpus.lens[0, n]))
-        for start in range(0, len(order), BATCH):
-            group = order[start : start + BATCH]
+        batch = BATCH[torch.device(self.device).type]
+        for start in range(0, len(order), batch):
+            group = order[start : start + batch]
             feats, lens = _padded(corpus, group)
             encoded = self.model.encode_frames(
                 feats.to(self.device), lens.to(self.device), gate.mode
