@@ -21,7 +21,7 @@ from espnet_blankskip.checkpoint.loading import load_asr_model
 from espnet_blankskip.encoders import EncodedFrames
 from espnet_blankskip.gate_options import CONV_CONTEXTS, GateOptions
 
-THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.999)
+THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999)
 LATEST_GATE = 6
 #: Utterances that are encoded together: on a CPU few, whose attention fits its caches.
 BATCH = {"cpu": 4, "cuda": 48}

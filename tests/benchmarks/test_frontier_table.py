@@ -243,6 +243,6 @@ def test_a_sweep_has_every_setting_that_was_read(tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "dense:1, dev set: dense 10.0 %, layer 2 40.0 %"
     assert [line.replace(" |", "|").replace("| ", "|") for line in said[4:6]] == [
-        "|2|1|all|stale|||20.0 (50 %)||||30.0 (50 %)|",
-        "|2|1|kept|stale|50.0 (50 %)|||||||",
+        "|2|1|all|stale||||20.0 (50 %)||||30.0 (50 %)|",
+        "|2|1|kept|stale|50.0 (50 %)||||||||",
     ]
