@@ -5,7 +5,6 @@ from typing import Dict, List, Sequence
 
 from matplotlib import colormaps
 
-from benchmarks.frontier.rows import ROWS
 from benchmarks.frontier.table import Line
 from espnet_blankskip.pictures.style import STYLE_GRID, new_figure, save_png, tidy
 
@@ -24,7 +23,7 @@ def draw(table: Sequence[Line], path: Path) -> None:
     palette = colormaps["tab10" if len(rows) <= 10 else "tab20"]
     for number, row in enumerate(rows):
         colour = palette(number % palette.N)
-        axes.plot([], [], "o", color=colour, label=f"{row}: {ROWS[row].what}")
+        axes.plot([], [], "o", color=colour, label=row)
         joined: Dict[str, List[Line]] = {}
         for line in table:
             if line.row == row:
