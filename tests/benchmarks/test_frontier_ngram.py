@@ -36,7 +36,7 @@ def test_the_lexicon_spells_the_words_of_the_n_gram(prepared, tiny, tmp_path):
 
 
 def test_greedy_search_of_the_scores_reads_what_was_read(prepared, tiny, tmp_path):
-    training.train(tiny, tmp_path, prepared, 1, 6, 1e-3, 1500, "cpu")
+    training.train(tiny, tmp_path, prepared, 1, 6, 1e-3, 2e-3, 1500, "cpu")
     reader, dev = readings.Reader(tmp_path, "cpu"), data.load(prepared / "dev.pt")
     ((_, encoded, _),) = reader.encode(dev, GateOptions(mode="dense"))
     states, head = encoded.intermediate[0][1], reader.model.ctc.ctc_lo
@@ -70,7 +70,7 @@ def test_an_n_gram_weighs_what_the_dev_set_says(
     monkeypatch.setattr(ngram, "WORD_SCORES", (-1e3, 0.0, 50.0))
     (tmp_path / "an4").symlink_to(prepared)
     folder = tmp_path / "tiny.1"
-    training.train(tiny, folder, prepared, 1, 1, 1e-3, 1500, "cpu")
+    training.train(tiny, folder, prepared, 1, 1, 1e-3, 2e-3, 1500, "cpu")
     said = {name: data.load(prepared / f"{name}.pt").texts for name in ("dev", "test")}
     greedy = readings.Reading("dense", {}, [9], [9], [], [])
     readings.write({name: [greedy] for name in said}, folder / "readings.json")
